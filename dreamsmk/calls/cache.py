@@ -1,0 +1,78 @@
+"""What a call cache is: replies by the key of their request, each kept for ever.
+
+Contract: a reply, once stored, never changes: the first one put under a key stays. A reply can be read back by the
+process that put it at once, and by every other process, whatever happens to this one, within 100 ms. Rows are plain
+JSON, so that opening a stranger's cache runs nothing. What is stored is the request, the reply and the rule; no API
+key is part of any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from dreamsmk.requests import Request, Response, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCalls:
+    """What a cache holds of one model.
+
+    Attributes:
+        provider: The wire family of the model.
+        model: The model id that was asked for.
+        calls: Replies that are stored.
+        usage: Tokens of all of them.
+        first_at: When the earliest of them arrived: UTC, ISO 8601.
+        last_at: When the latest of them arrived.
+    """
+
+    provider: str
+    model: str
+    calls: int
+    usage: Usage
+    first_at: str
+    last_at: str
+
+
+class CallCache(Protocol):
+    """Replies by key. Every method may be called from any thread, and raises `CacheError` alone."""
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Response]:
+        """Returns the replies that are stored, by key; best asked for some 500 to 2,000 keys at a time."""
+        ...
+
+    def put(self, key: str, request: Request, response: Response, *, rule: str = "", body: bytes | None = None) -> None:
+        """Stores one reply, unless there is one under that key; never waits for the disk.
+
+        Args:
+            key: `request.key()`.
+            request: What was asked.
+            response: What was answered.
+            rule: The rule that asked.
+            body: The canonical JSON of the request, where the caller has it at hand.
+
+        Raises:
+            CacheError: An earlier reply could not be written.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Returns when every reply that was put is durable."""
+        ...
+
+    def close(self) -> None:
+        """Flushes and closes; harmless when closed already."""
+        ...
+
+    def stats(self) -> list[ModelCalls]:
+        """Returns what is stored of each model, ordered by provider and model."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

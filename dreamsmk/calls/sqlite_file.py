@@ -1,0 +1,156 @@
+"""Opening the SQLite file of a call cache: its settings, its schema and what can be wrong with it.
+
+Contract: whatever SQLite or the file system says is a `CacheError` with a hint. A file that is not a call cache of a
+version known here is never written to.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dreamsmk.errors import CacheError
+
+BUSY_TIMEOUT_SECONDS = 30.0
+# "dsmk" in ASCII, at offset 68 of the file: tells a call cache from any other SQLite file.
+APPLICATION_ID = 0x64736D6B
+
+# One step a version: step i brings a file of version i to version i + 1. A step, once released, never changes.
+MIGRATIONS = (
+    (
+        """
+        CREATE TABLE calls (
+            key TEXT NOT NULL PRIMARY KEY,
+            request TEXT NOT NULL,
+            response TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            model TEXT NOT NULL,
+            provider TEXT NOT NULL
+        )
+        """,
+    ),
+)
+SCHEMA_VERSION = len(MIGRATIONS)
+
+_DAMAGED_HINT = "move the file away, with its -wal and -shm files, or restore it: dreamsmk never deletes paid replies"
+# Text in SQLite's own messages, and what to do about it.
+_HINTS = (
+    ("readonly", "make the file and its folder writable"),
+    ("unable to open", "give a file in a folder that exists and is writable"),
+    ("disk is full", "free some space; every reply stored so far is kept"),
+    ("locked", "another process keeps the file locked: end it, or give this workflow its own cache"),
+    ("not a database", _DAMAGED_HINT),
+    ("malformed", _DAMAGED_HINT),
+    ("disk i/o", "look for a full or failing disk; a network file system cannot hold the cache"),
+)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Returns a connection in autocommit mode to the newest schema.
+
+    Raises:
+        CacheError: The file cannot be opened or written, is damaged, is no call cache or is of a newer version.
+    """
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=16
+        )
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Turns what SQLite and the file system say into a `CacheError`."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as exc:
+        words = exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
+        hint = next((hint for sign, hint in _HINTS if sign in words.lower()), "")
+        if isinstance(exc, OSError):
+            hint = "give a file in a folder that exists and is writable"
+        raise CacheError(f"the call cache cannot be used: {words}", where=str(path), hint=hint) from exc
+
+
+def abandon(connection: sqlite3.Connection) -> None:
+    """Rolls back what SQLite has not rolled back itself, as it does on a full disk."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version_of_ours(connection, path)
+    if version is None or version < SCHEMA_VERSION:
+        _set_wal(connection, path)
+        _migrate(connection, path)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA cache_size=-32768")
+    # The first write of a run must not be the one that finds the file to be read-only.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+
+
+def _version_of_ours(connection: sqlite3.Connection, path: Path) -> int | None:
+    """Returns the schema version of a call cache, or None where the file is empty."""
+    # One statement, so that both come from one moment in the life of the file.
+    row = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    application, version, objects = row
+    if application == 0 and version == 0 and objects == 0:
+        return None
+    if application != APPLICATION_ID:
+        raise CacheError("the file is not a call cache of dreamsmk", where=str(path), hint="give another file")
+    if version > SCHEMA_VERSION:
+        raise CacheError(
+            f"the call cache has schema version {version}, newer than {SCHEMA_VERSION}, the newest known here",
+            where=str(path),
+            hint="update dreamsmk, or give this workflow its own cache",
+        )
+    return int(version)
+
+
+def _set_wal(connection: sqlite3.Connection, path: Path) -> None:
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        except sqlite3.OperationalError as exc:
+            # The busy timeout does not cover a change of the journal mode.
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+            continue
+        if mode != "wal":
+            raise CacheError(
+                f"the call cache cannot be used: its file system allows only the journal mode {mode!r}",
+                where=str(path),
+                hint="give a file on a disk of this machine",
+            )
+        return
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Asked again under the lock: another process may have been faster.
+        version = _version_of_ours(connection, path) or 0
+        for step in MIGRATIONS[version:]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        abandon(connection)
+        raise

@@ -1,0 +1,109 @@
+"""The task `card`: targets in, a JSON card and the same card as Markdown out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dreamsmk.cards.card import build_card
+from dreamsmk.cards.description import View
+from dreamsmk.cards.markdown import card_markdown
+from dreamsmk.cards.samples import Sample, read_sample
+from dreamsmk.cards.schema import check_card
+from dreamsmk.cards.statement import Statement
+from dreamsmk.cards.trace import RecordSource, Trace, trace
+from dreamsmk.store import open_records
+
+if TYPE_CHECKING:
+    from dreamsmk.tasks.context import Context
+
+# The fine-tuning tasks leave this table in the folder of the model that they trained.
+_HISTORY = "history.parquet"
+_UNKNOWN = "not recorded yet"
+
+
+def card(context: Context) -> None:
+    """Writes the card of the `target` inputs.
+
+    Raises:
+        CardError: No record says how a target was made, or the card is not valid against its schema.
+        TableError: The table of the sample cannot be read.
+    """
+    write_card(context, open_records(context.home))
+
+
+def write_card(context: Context, records: RecordSource) -> None:
+    """Writes the card, with the records from anywhere."""
+    targets = context.inputs["target"]
+    traced = trace(targets, records)
+    statement = Statement.of(context.params)
+    view = View(
+        traced,
+        models=_config_models(context.settings),
+        described=statement.sources,
+        loss_history=_loss_history(traced, targets),
+    )
+    roots = (str(Path.cwd()), str(context.home.absolute()), str(Path.home()))
+    made = build_card(view, statement, _samples(context, targets, records), private_roots=roots)
+    check_card(made)
+    context.output("json").write_text(json.dumps(made, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    context.output("markdown").write_text(card_markdown(made), encoding="utf-8")
+    context.facts["workflow_fingerprint"] = made["workflow_fingerprint"]
+
+
+# Any: JSON values of every type.
+def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
+    """Returns the columns of each output role: files have none."""
+    return {"json": None, "markdown": None}
+
+
+# Any: JSON of the config.
+def extra_identity(home: Path, inputs: Mapping[str, Sequence[Path]], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a card depends on beside its inputs and parameters, for its fingerprint.
+
+    The content of a target does not change when a step before it ran again with the same result, nor when a licence is
+    written into the config; its card does. Where a target is not there yet, or nobody knows who made it,
+    the job says so.
+    """
+    records = open_records(home)
+    digests = []
+    for path in [*inputs.get("target", ()), *inputs.get("sample", ())]:
+        made = path.exists() and records.producer(path) is not None
+        digests.append(trace([path], records).identity() if made else _UNKNOWN)
+    return {"records": digests, "models": [_about(model) for model in _config_models(settings)]}
+
+
+# Any: JSON of the config.
+def _about(model: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("provider", "model", "revision", "adapter", "license", "url", "card_url", "citation")
+    return {name: str(model[name]) for name in names if model.get(name) is not None}
+
+
+# Any: JSON of the config.
+def _config_models(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    models = settings.get("models") or {}
+    return [spec for _, spec in sorted(models.items()) if isinstance(spec, Mapping)]
+
+
+def _samples(context: Context, targets: Sequence[Path], records: RecordSource) -> list[Sample]:
+    """Returns the rows to show: those of the `sample` inputs, else those of the targets that are tables."""
+    rows, cell_characters = int(context.params.get("sample_rows", 3)), int(context.params.get("sample_characters", 400))
+    if rows == 0:
+        return []
+    paths = context.inputs.get("sample") or [path for path in targets if path.suffix == ".parquet"]
+    return [
+        read_sample(path, rows=rows, cell_characters=cell_characters, record=records.producer(path)) for path in paths
+    ]
+
+
+def _loss_history(traced: Trace, targets: Sequence[Path]) -> dict[str, list[Mapping[str, float | int | None]]]:
+    from dreamsmk.tables import read_table
+
+    found: dict[str, list[Mapping[str, float | int | None]]] = {}
+    for path, target in zip(targets, traced.targets, strict=True):
+        if (path / _HISTORY).is_file():
+            frame = read_table(path / _HISTORY)
+            found[target.fingerprint] = [dict(row) for row in frame.iter_rows(named=True)]
+    return found

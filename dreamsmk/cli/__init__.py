@@ -1,0 +1,5 @@
+"""The command line."""
+
+from dreamsmk.cli.run import main
+
+__all__ = ["main"]

@@ -1,0 +1,7 @@
+"""`python -m dreamsmk.cli`."""
+
+import sys
+
+from dreamsmk.cli.run import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""What running a model in this process takes: loading, prompts, batches, sampling, the end of a reply."""

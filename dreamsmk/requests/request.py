@@ -1,0 +1,126 @@
+"""What a model is asked for, and the key that one call is stored under.
+
+Contract: the key is the SHA-256 of the canonical JSON of *everything* in a `Request`. Nothing is left out of it; what
+must not be part of it (time limits, batch size, concurrency, API keys) is not part of a `Request` either. Values that
+are `None` or empty are absent from the canonical form, so that a field added later leaves older keys as they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dreamsmk.hashing import canonical_bytes, digest_bytes
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+KEY_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. `None` leaves a value to the provider's default.
+
+    Attributes:
+        max_tokens: The most new tokens that the model may write.
+        stop: Texts at which the reply is cut; none of them is part of the reply.
+        extra: Values that only this provider knows, by the provider's own name.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    # Any: the provider's own JSON values.
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def given(self) -> dict[str, Any]:
+        """Returns the values that are set, by name (`stop` as a list)."""
+        return _present(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model answers: what two model specs must share for their replies to be interchangeable.
+
+    Attributes:
+        provider: The wire family: `openai`, `anthropic`, `transformers`, `echo`.
+        model: The model id, or `sha256:…`, the digest of a local model folder.
+        revision: A commit, tag or dated snapshot of the model.
+        adapter: An adapter's id, or `sha256:…`, the digest of its folder.
+        quantization: The name of a quantization scheme.
+        dtype: The number format of the weights, for local models.
+        base_url: The endpoint, where it is not the provider's default one.
+        chat_template: A Jinja chat template that replaces the tokenizer's own.
+        options: Whatever else of the model spec changes replies.
+    """
+
+    provider: str
+    model: str
+    revision: str | None = None
+    adapter: str | None = None
+    quantization: str | None = None
+    dtype: str | None = None
+    base_url: str | None = None
+    chat_template: str | None = None
+    # Any: the provider's own JSON values.
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One model call.
+
+    Attributes:
+        sample: Which of several independent samples of the same request this is, from 0.
+        tools: Tool definitions, as JSON, in the provider-neutral (OpenAI) form.
+        schema: The JSON Schema that the reply must follow.
+    """
+
+    model: ModelIdentity
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    sample: int = 0
+    # Any: JSON.
+    tools: tuple[Mapping[str, Any], ...] = ()
+    schema: Mapping[str, Any] | None = None
+
+    def canonical(self) -> dict[str, Any]:
+        """Returns the plain JSON value that the key is the digest of."""
+        return {"v": KEY_VERSION, **_present(self)}
+
+    def key(self) -> str:
+        """Returns the key of this call in the cache: `sha256:` and 64 hexadecimal digits."""
+        return digest_bytes(canonical_bytes(self.canonical()), "sha256")
+
+
+# Any: walks dataclasses of every type in this file.
+def _present(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: _present(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {name: v for name, v in fields.items() if not _is_absent(v)}
+    if isinstance(value, Mapping):
+        return {name: _present(v) for name, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_present(v) for v in value]
+    return value
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or (isinstance(value, (list, dict)) and not value)

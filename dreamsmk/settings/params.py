@@ -1,0 +1,115 @@
+"""A rule's params against the JSON Schema of its `meta.yaml`.
+
+Contract: the validated params are plain JSON with every default filled in, the same whatever Python gave (tuples,
+paths, numpy scalars), and validating them again changes nothing. What a schema marks is found at any depth: `x-model`
+(an alias under `models:`), `x-column` (a column of an input role), `x-identity: false` (no part of the fingerprint).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dreamsmk.settings.place import Place, position
+from dreamsmk.settings.plain import plain_json
+from dreamsmk.settings.subschemas import Schema, children, describe, types_of
+from dreamsmk.settings.validation import check_value
+
+# Any (in this file): JSON Schema and JSON.
+Position = tuple[str | int, ...]
+
+
+def validate_params(schema: Schema, params: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Returns a rule's params as plain JSON, with the defaults of the schema filled in.
+
+    Args:
+        schema: The schema of the params object, from the rule's `meta.yaml`.
+        params: The params by name, as the workflow gives them.
+        where: What messages call the rule: `rule tweets`.
+
+    Raises:
+        SettingsError: A parameter is unknown, missing, of the wrong type or out of its bounds.
+    """
+    place = Place(where, ("params",))
+    filled: dict[str, Any] = _fill(schema, plain_json(params, place), schema)
+    check_value(schema, filled, place, noun="parameter")
+    return filled
+
+
+def model_aliases(schema: Schema, params: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the model aliases that params name, by position: `{"model": "teacher", "judges/0": "strict"}`."""
+    found = _marked(schema, params, schema, "x-model", ())
+    return {position(at): text for _, start, value in found for at, text in _texts(value, start)}
+
+
+def column_references(schema: Schema, params: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Returns the columns that params name, as (input role, column, position): `("table", "text", "inputs/0")`."""
+    found = _marked(schema, params, schema, "x-column", ())
+    return [(str(role), text, position(at)) for role, start, value in found for at, text in _texts(value, start)]
+
+
+def identity_params(schema: Schema, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns validated params without those that decide no result (`x-identity: false`)."""
+    kept: dict[str, Any] = _identity(schema, dict(params), schema)
+    return kept
+
+
+def _fill(node: Schema, value: Any, root: Schema) -> Any:
+    flat = describe(node, value, root)
+    if isinstance(value, dict):
+        absent = {name: sub for name, sub in flat.get("properties", {}).items() if name not in value}
+        defaults = {name: _default(sub, root) for name, sub in absent.items()}
+        value = {**value, **{name: found[0] for name, found in defaults.items() if found}}
+    if isinstance(value, (dict, list)):
+        out: Any = copy.copy(value)
+        for part, sub in children(flat, value):
+            out[part] = _fill(sub, out[part], root)
+        return out
+    # To JSON 100.0 is a whole number; to the task it must be one too.
+    if isinstance(value, float) and value.is_integer() and "integer" in types_of(flat):
+        return int(value)
+    return value
+
+
+def _default(node: Any, root: Schema) -> list[Any]:
+    """Returns the default of a property in a list, an empty list where it has none: null is a default too."""
+    flat = describe(node, None, root) if isinstance(node, Mapping) else {}
+    return [copy.deepcopy(flat["default"])] if "default" in flat else []
+
+
+def _marked(node: Schema, value: Any, root: Schema, mark: str, at: Position) -> Iterator[tuple[Any, Position, Any]]:
+    """Yields every value whose schema has a mark: the mark, the position, the value."""
+    flat = describe(node, value, root)
+    if flat.get(mark):
+        yield flat[mark], at, value
+        return
+    for part, sub in children(flat, value):
+        yield from _marked(sub, value[part], root, mark, (*at, part))
+
+
+def _texts(value: Any, at: Position) -> Iterator[tuple[Position, str]]:
+    """Yields every text in a value, itself or in its lists and mappings, with its position."""
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, (*at, index))
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts(inner, (*at, name))
+
+
+def _identity(node: Schema, value: Any, root: Schema) -> Any:
+    if not isinstance(value, (dict, list)):
+        return value
+    flat = describe(node, value, root)
+    found = dict(children(flat, value))
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    kept = {part: inner for part, inner in parts if _decides(found.get(part), inner, root)}
+    out = {part: _identity(found.get(part, {}), inner, root) for part, inner in kept.items()}
+    return out if isinstance(value, dict) else list(out.values())
+
+
+def _decides(node: Schema | None, value: Any, root: Schema) -> bool:
+    return node is None or describe(node, value, root).get("x-identity", True) is not False

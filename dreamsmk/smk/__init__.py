@@ -1,0 +1,22 @@
+"""Everything that knows Snakemake, and nothing else does."""
+
+from dreamsmk.smk.binding import Binding
+from dreamsmk.smk.directives import Fingerprint, api, module_of, gpu, gpu_manufacturer, threads, wrapper
+from dreamsmk.smk.install import complete, install
+from dreamsmk.smk.meta import load_meta, rule_names, rules_folder
+
+__all__ = [
+    "Binding",
+    "Fingerprint",
+    "api",
+    "complete",
+    "module_of",
+    "gpu",
+    "gpu_manufacturer",
+    "install",
+    "load_meta",
+    "rule_names",
+    "rules_folder",
+    "threads",
+    "wrapper",
+]

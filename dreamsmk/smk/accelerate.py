@@ -1,0 +1,124 @@
+"""A job whose fingerprint is in the store is finished without a process, on every executor.
+
+Contract: correctness never depends on this file. It wraps methods of Snakemake's own classes, because Snakemake has
+no hook before a job; each wrap is made only if the method still has the signature it was written for (Snakemake 9.27),
+and a job that it leaves alone does the same work in its own process. `DREAMSMK_ACCELERATE=0` switches it off.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+from dreamsmk.errors import DreamsmkError
+from dreamsmk.smk.binding import FINGERPRINT_PARAM, binding_of, open_memo
+from dreamsmk.smk.roles import paths_by_role
+from dreamsmk.store import ActionStore, Records, write_bytes
+
+_WRAPPED = "_dreamsmk_wrapped"
+_BENCHMARK_HEADER = b"s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def accelerate() -> None:
+    """Wraps what must be wrapped, once a process."""
+    if os.environ.get("DREAMSMK_ACCELERATE", "1") == "0":
+        return
+    from snakemake.io import _IOFile
+    from snakemake.persistence import PersistenceBase
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    if getattr(JobScheduler, _WRAPPED, False):
+        return
+    if not _takes(JobScheduler.run, "self", "jobs", "executor") or not hasattr(JobScheduler, "_proceed"):
+        return
+    setattr(JobScheduler, _WRAPPED, True)
+    _wrap_run(JobScheduler, PersistenceBase)
+    if _takes(_IOFile.touch, "self", "times"):
+        _wrap_touch(_IOFile)
+
+
+# Any: Snakemake's classes, which have no published types.
+def _wrap_run(scheduler_class: Any, persistence_class: Any) -> None:
+    run = scheduler_class.run
+
+    def run_missing(self: Any, jobs: Any, executor: Any = None) -> None:
+        # Snakemake remembers parameters from when it looked at a job first, before its inputs were made anew, and
+        # would record those as what the job ran with
+        clear = getattr(getattr(persistence_class, "_params", None), "cache_clear", None)
+        if clear is not None:
+            clear()
+        rest = []
+        for job in jobs:
+            if self.dryrun or self.touch or not self.workflow.is_main_process or not finish_from_store(job):
+                rest.append(job)
+            else:
+                self._run_performed = True
+                self._proceed(job)
+        if rest:
+            run(self, rest, executor=executor)
+
+    scheduler_class.run = run_missing
+
+
+def _wrap_touch(file_class: Any) -> None:
+    """Lets known digests survive the touch that Snakemake gives every finished output."""
+    touch = file_class.touch
+
+    def touch_known(self: Any, times: Any = None) -> None:
+        binding = binding_of(self.rule) if self.rule is not None else None
+        if binding is None or self.is_storage:
+            touch(self, times)
+            return
+        with open_memo(binding.home).carried(Path(self.file)):
+            touch(self, times)
+
+    file_class.touch = touch_known
+
+
+# Any: Snakemake's Job.
+def finish_from_store(job: Any) -> bool:
+    """Puts a job's outputs in place from the store, if they are there.
+
+    Returns:
+        Whether the job is finished.
+    """
+    if job.is_group() or job.is_shadow or (binding := binding_of(job.rule)) is None:
+        return False
+    fingerprint = str(getattr(job.params, FINGERPRINT_PARAM))
+    try:
+        store = ActionStore(binding.home, binding.memo)
+        if job.dag.reason(job).forced:
+            store.forget(fingerprint)
+            return False
+        if ":" not in fingerprint or (action := store.find(fingerprint)) is None:
+            return False
+        targets = {r: p[0] for r, p in paths_by_role(job.output, binding.meta.outputs, where=job.rule.name).items()}
+        kept = store.in_place(action, targets)
+        if not kept:
+            store.put_back(action, targets)
+        Records(binding.home, binding.memo).placed(
+            fingerprint, {role: (path, action.outputs[role].digest) for role, path in targets.items()}
+        )
+        _leave_benchmark(job)
+    except (DreamsmkError, OSError):
+        return False  # the job itself tries again, and reports what is wrong
+    _say(job, "kept" if kept else "restored")
+    return True
+
+
+def _leave_benchmark(job: Any) -> None:
+    """Writes the benchmark file that Snakemake expects of a finished job, unless an earlier one is there."""
+    if job.benchmark and not Path(job.benchmark).exists():
+        write_bytes(Path(job.benchmark), _BENCHMARK_HEADER)
+
+
+def _say(job: Any, how: str) -> None:
+    from snakemake.logging import logger
+
+    logger.info(f"{job.rule.name}: {', '.join(job.output)} {how} from the store, nothing to compute")
+
+
+def _takes(function: Any, *names: str) -> bool:
+    return tuple(inspect.signature(function).parameters) == names

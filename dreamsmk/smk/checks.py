@@ -1,0 +1,142 @@
+"""The check of all jobs of a graph, before the first one starts.
+
+Contract: what can be known to fail from the config, the parameters and the columns is reported here, by the rule and
+the key, and nothing has run or been paid for yet. Columns of tables that do not exist yet are worked out from the rule
+that will make them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dreamsmk.errors import DreamsmkError, SettingsError, TableError, nearest
+from dreamsmk.providers import provider_class
+from dreamsmk.providers.base import check_sampling
+from dreamsmk.settings import Settings, column_references, model_aliases
+from dreamsmk.smk.binding import Binding, binding_of, raw_params
+from dreamsmk.smk.identify import spec_of
+from dreamsmk.smk.meta import Role, RuleMeta
+from dreamsmk.smk.roles import paths_by_role
+from dreamsmk.tables import column_names, is_table_path, row_count
+
+
+# Any: Snakemake's Workflow.
+def check_jobs(workflow: Any) -> None:
+    """Checks every job that is to run.
+
+    Raises:
+        DreamsmkError: The first thing that is wrong.
+    """
+    columns = _Columns(workflow.dag)
+    for job in workflow.dag.needrun_jobs():
+        if binding := binding_of(job.rule):
+            where = f"rule {job.rule.name}"
+            params = binding.params(job_params(job), where=where)
+            inputs = paths_by_role(job.input, binding.meta.inputs, where=f"{where}, input")
+            paths_by_role(job.output, binding.meta.outputs, where=f"{where}, output")
+            check_models(binding.meta, params, binding.settings, where=where)
+            known = {role: columns.of_input(job, paths[0]) for role, paths in inputs.items() if paths}
+            check_columns(binding.meta, params, known, where=where)
+            _check_rows(binding.meta.inputs, inputs, columns, job, where)
+
+
+# Any: Snakemake's Job.
+def job_params(job: Any) -> dict[str, Any]:
+    """Returns a job's parameters as Snakemake expands them, without our own."""
+    offered = {"input": job.input, "output": job.output, "threads": job.threads, "resources": job.resources}
+    return raw_params(job.rule, job.wildcards, offered)
+
+
+# Any: JSON.
+def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, *, where: str) -> None:
+    """Raises for an unknown alias, a missing key or package, and sampling values that a provider does not take."""
+    from dreamsmk.requests import Sampling
+
+    given = [name for name in Sampling.__dataclass_fields__ if params.get(name) not in (None, [], {})]
+    for position, alias in model_aliases(meta.params, params).items():
+        try:
+            spec = spec_of(alias, settings)
+        except SettingsError as exc:
+            raise SettingsError(exc.what, where=f"{where}, params.{position}", hint=exc.hint) from exc
+        provider = provider_class(spec.provider)
+        try:
+            provider.check(spec)
+            check_sampling(spec.provider, given, provider.capabilities)
+        except DreamsmkError as exc:
+            exc.where = exc.where or f"{where}, model {alias!r}"
+            raise
+
+
+# Any: JSON.
+def check_columns(
+    meta: RuleMeta, params: Mapping[str, Any], columns: Mapping[str, Sequence[str] | None], *, where: str
+) -> None:
+    """Raises for a parameter that names a column that its input does not have."""
+    for role, column, position in column_references(meta.params, params):
+        have = columns.get(role)
+        if have is not None and column not in have:
+            raise TableError(
+                f"the input {role!r} has no column {column!r}",
+                where=f"{where}, params.{position}",
+                hint=nearest(column, have),
+            )
+
+
+def _check_rows(
+    roles: Mapping[str, Role], inputs: Mapping[str, list[Path]], columns: _Columns, job: Any, where: str
+) -> None:
+    for role, declared in roles.items():
+        for path in inputs.get(role, []) if declared.min_rows else []:
+            if columns.is_settled(job, path) and is_table_path(path) and row_count(path) < declared.min_rows:
+                raise TableError(
+                    f"the input {role!r} has {row_count(path)} rows, and the rule needs {declared.min_rows}",
+                    where=f"{where}, {path}",
+                )
+
+
+class _Columns:
+    """The columns of every table of a graph, whether it exists yet or not."""
+
+    # Any: Snakemake's DAG and Jobs.
+    def __init__(self, dag: Any) -> None:
+        self._dag = dag
+        self._known: dict[Any, dict[str, list[str] | None]] = {}
+
+    def of_input(self, job: Any, path: Path) -> list[str] | None:
+        """Returns the columns of an input of a job; None where they cannot be known yet."""
+        maker = self._maker(job, path)
+        if maker is not None and self._dag.needrun(maker):
+            return self._of_outputs(maker).get(str(path))
+        if not path.is_file() or not is_table_path(path):
+            return None
+        return column_names(path)
+
+    def is_settled(self, job: Any, path: Path) -> bool:
+        """Says whether a file exists and no job is going to make it anew."""
+        maker = self._maker(job, path)
+        return path.is_file() and (maker is None or not self._dag.needrun(maker))
+
+    def _maker(self, job: Any, path: Path) -> Any:
+        for maker, files in self._dag.dependencies[job].items():
+            if str(path) in {str(file) for file in files}:
+                return maker
+        return None
+
+    def _of_outputs(self, maker: Any) -> dict[str, list[str] | None]:
+        if maker not in self._known:
+            binding = binding_of(maker.rule)
+            self._known[maker] = self._worked_out(maker, binding) if binding else {}
+        return self._known[maker]
+
+    def _worked_out(self, maker: Any, binding: Binding) -> dict[str, list[str] | None]:
+        work_out = binding.meta.load_columns()
+        if work_out is None:
+            return {}
+        where = f"rule {maker.rule.name}"
+        params = binding.params(job_params(maker), where=where)
+        inputs = paths_by_role(maker.input, binding.meta.inputs, where=where)
+        columns = work_out(params, {role: self.of_input(maker, paths[0]) for role, paths in inputs.items() if paths})
+        outputs = paths_by_role(maker.output, binding.meta.outputs, where=where)
+        return {str(path): columns.get(role) for role, paths in outputs.items() for path in paths}

@@ -1,0 +1,21 @@
+"""The check of a workflow's whole config, reported as Snakemake reports its own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dreamsmk.errors import DreamsmkError
+from dreamsmk.settings import check_config
+
+
+# Any: YAML.
+def check_workflow_config(config: Mapping[str, Any], schema: Path) -> None:
+    """Raises `WorkflowError` for the first wrong key or value of a config."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        check_config(config, schema)
+    except DreamsmkError as exc:
+        raise WorkflowError(str(exc)) from exc

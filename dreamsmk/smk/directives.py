@@ -1,0 +1,160 @@
+"""What a `rule.smk` writes into its directives.
+
+Contract: each of these is evaluated by Snakemake at the moment that it chooses; none reads a file's content when a
+stat will do, and none loads a heavy library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dreamsmk.errors import DreamsmkError
+from dreamsmk.settings import ModelSpec, model_aliases
+from dreamsmk.smk.binding import Binding, binding_of, raw_params
+from dreamsmk.smk.identify import identify
+from dreamsmk.smk.meta import rules_folder
+from dreamsmk.smk.roles import paths_by_role
+
+# More than this many threads do not make one local model faster on any machine that was measured; Snakemake lowers
+# the number to what `--cores` allows.
+LOCAL_THREADS = 8
+
+INVALID = "invalid"
+
+
+class Fingerprint:
+    """The parameter whose value is the job's fingerprint, so that Snakemake compares it between runs.
+
+    It takes `**offered`, not `input`: Snakemake hands its inputs to such a function, and still records and compares
+    what it returns, which it does not for functions that name `input` (`Rule._is_deriving_function`, Snakemake 9.27).
+
+    Args:
+        workflow: Snakemake's workflow.
+        config: The module's config.
+        name: The rule's name in the library.
+    """
+
+    # Any: Snakemake's Workflow.
+    def __init__(self, workflow: Any, config: Any, name: str) -> None:
+        self.workflow = workflow
+        self.binding = Binding(config, name)
+
+    # Any: Snakemake's Wildcards and lists of files.
+    def __call__(self, wildcards: Any, **offered: Any) -> str:
+        rule = self._rule(offered["output"])
+        try:
+            where = f"rule {rule.name}"
+            params = self.binding.params(raw_params(rule, wildcards, offered), where=where)
+            inputs = paths_by_role(offered["input"], self.binding.meta.inputs, where=where)
+            outputs = paths_by_role(offered["output"], self.binding.meta.outputs, where=where)
+            return identify(
+                self.binding.meta,
+                params,
+                inputs,
+                outputs=outputs,
+                settings=self.binding.settings,
+                memo=self.binding.memo,
+                extra=extra_identity(self.binding, inputs),
+            ).fingerprint
+        except (DreamsmkError, OSError):
+            # the graph's check reports it, in words; here Snakemake would wrap it in a trace
+            return INVALID
+
+    def _rule(self, output: Any) -> Any:
+        """Finds the rule that is asking: `use rule a as b` makes two rules share this object."""
+        candidates = [r for r in self.workflow.rules if any(p is self for p in r.params)]
+        if len(candidates) > 1:
+            candidates = [r for r in candidates if any(pattern.match(output[0]) for pattern in r.output)]
+        return candidates[0]
+
+    def __repr__(self) -> str:
+        return f"Fingerprint({self.binding.meta.name!r})"
+
+
+# Any: JSON.
+def extra_identity(binding: Binding, inputs: Mapping[str, list[Path]]) -> dict[str, Any]:
+    """Returns what a task depends on beside its parameters and files: a card depends on its target's ancestors."""
+    work_out = binding.meta.load_extra_identity()
+    return work_out(binding.home.path, inputs, binding.config) if work_out else {}
+
+
+def threads(workflow: Any) -> Callable[..., int]:
+    """Returns the function that asks for several threads where a model runs in the job, and for one elsewhere."""
+
+    def local_threads(wildcards: Any, rulename: str) -> int:
+        return LOCAL_THREADS if _any_local(workflow, rulename, wildcards) else 1
+
+    return local_threads
+
+
+def gpu(workflow: Any) -> Callable[..., int]:
+    """Returns the function that asks for a GPU where a model runs in the job."""
+
+    def local_gpu(wildcards: Any, rulename: str) -> int:
+        return 1 if _any_local(workflow, rulename, wildcards) else 0
+
+    return local_gpu
+
+
+def gpu_manufacturer(workflow: Any) -> Callable[..., str | None]:
+    """Returns the function that names whose GPU it is, which Kubernetes wants to know."""
+
+    def manufacturer(wildcards: Any, rulename: str) -> str | None:
+        return "nvidia" if _any_local(workflow, rulename, wildcards) else None
+
+    return manufacturer
+
+
+def api(workflow: Any) -> Callable[..., int]:
+    """Returns the function that asks for a slot of the `api` resource where a service is called."""
+
+    def service_slot(wildcards: Any, rulename: str) -> int:
+        specs = _specs(workflow, rulename, wildcards)
+        return 1 if any(not _is_local(spec) for spec in specs) else 0
+
+    return service_slot
+
+
+def wrapper() -> str:
+    """Returns the address of the one wrapper that runs every rule."""
+    return f"file://{rules_folder()}/wrapper"
+
+
+def module_of(config: Any, name: str) -> Callable[..., Any]:
+    """Returns the function that hands the rule's name in the library and the module's config to the job.
+
+    It names `input`, and so Snakemake neither records nor compares its value: what of the config matters is in the
+    fingerprint.
+    """
+
+    def module(wildcards: Any, input: Any) -> Any:
+        return {"rule": name, "config": dict(config or {})}
+
+    return module
+
+
+def _any_local(workflow: Any, rulename: str, wildcards: Any) -> bool:
+    return any(_is_local(spec) for spec in _specs(workflow, rulename, wildcards))
+
+
+def _specs(workflow: Any, rulename: str, wildcards: Any) -> list[ModelSpec]:
+    rule = workflow.get_rule(rulename)
+    binding = binding_of(rule)
+    if binding is None:
+        return []
+    try:
+        params = binding.params(raw_params(rule, wildcards, {}), where=f"rule {rulename}")
+        aliases = model_aliases(binding.meta.params, params)
+        models = binding.settings.models
+    except (DreamsmkError, TypeError):
+        # reported by the graph's check; a parameter function that wants inputs cannot be asked this early
+        return []
+    return [models[alias] for alias in aliases.values() if alias in models]
+
+
+def _is_local(spec: ModelSpec) -> bool:
+    from dreamsmk.providers import provider_class
+
+    return provider_class(spec.provider).capabilities.is_local

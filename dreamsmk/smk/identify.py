@@ -1,0 +1,139 @@
+"""From a job's parameters, inputs and models to its fingerprint: the same steps in Snakemake's process and in the job.
+
+Contract: whoever calls `identify` with the same files on disk gets the same fingerprint. A file that does not exist
+yet, or no more (a `temp()` input), counts with the last digest that it was seen with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dreamsmk.errors import SettingsError, nearest
+from dreamsmk.hashing import Algorithm, DigestMemo, Kind
+from dreamsmk.providers import resolve_identity
+from dreamsmk.requests import ModelIdentity
+from dreamsmk.settings import ModelSpec, Settings, identity_params, model_aliases
+from dreamsmk.smk.meta import RuleMeta
+from dreamsmk.smk.roles import declared_only
+from dreamsmk.store import Preimage
+
+NOT_YET = "not there yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A job with its identity.
+
+    Attributes:
+        aliases: The alias of each model by its position in the parameters.
+        identities: The identity of each model by its alias.
+    """
+
+    preimage: Preimage
+    fingerprint: str
+    aliases: Mapping[str, str]
+    identities: Mapping[str, ModelIdentity]
+
+
+def identify(
+    meta: RuleMeta,
+    # Any: JSON.
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Sequence[Path]],
+    *,
+    outputs: Collection[str],
+    settings: Settings,
+    memo: DigestMemo,
+    extra: Mapping[str, Any] | None = None,
+) -> Identified:
+    """Returns a job's fingerprint and what it is made of.
+
+    Args:
+        meta: The rule.
+        params: Validated parameters with defaults filled in.
+        inputs: Paths by role.
+        outputs: The output roles that the job makes.
+        settings: The config.
+        memo: Gives the digests of files.
+        extra: What else the task's result depends on, merged into the parameters.
+
+    Raises:
+        SettingsError: A parameter names a model that the config does not have.
+    """
+    aliases = model_aliases(meta.params, params)
+    identities = {alias: model_identity(spec_of(alias, settings), memo) for alias in set(aliases.values())}
+    preimage = Preimage(
+        task=meta.name,
+        version=meta.version,
+        params={**_without_aliases(identity_params(meta.params, params), aliases), **(extra or {})},
+        models={
+            position: identity_json(identities[alias]) | {"sampling": spec_of(alias, settings).group("sampling")}
+            for position, alias in aliases.items()
+        },
+        inputs={
+            role: [_digest(memo, path) for path in paths] for role, paths in declared_only(inputs, meta.inputs).items()
+        },
+        outputs={role: declared.kind for role, declared in meta.outputs.items() if role in outputs},
+        code={},
+    )
+    return Identified(preimage, preimage.fingerprint(), aliases, identities)
+
+
+def spec_of(alias: str, settings: Settings) -> ModelSpec:
+    """Returns the model spec of an alias."""
+    if alias not in settings.models:
+        raise SettingsError(
+            f"the config has no model {alias!r}", where=f"models.{alias}", hint=nearest(alias, settings.models)
+        )
+    return settings.models[alias]
+
+
+def local_folders(spec: ModelSpec) -> dict[str, Path]:
+    """Returns what of a model spec may name a folder on this machine, by field."""
+    if spec.provider != "transformers":
+        return {}
+    return {name: Path(value) for name in ("model", "adapter") if (value := getattr(spec, name))}
+
+
+def model_identity(spec: ModelSpec, memo: DigestMemo) -> ModelIdentity:
+    """Returns the identity of a spec's model: folders by content, never by path."""
+    gone: dict[str, Any] = {}  # Any: values of dataclasses.replace
+    for name, folder in local_folders(spec).items():
+        if not folder.exists() and (last := memo.last(folder, "tree", "sha256")):
+            gone[name] = last
+    if gone:
+        spec = dataclasses.replace(spec, **gone)
+    return resolve_identity(spec, lambda folder: _digest(memo, folder, "tree", "sha256"))
+
+
+# Any: JSON.
+def identity_json(identity: ModelIdentity) -> dict[str, Any]:
+    """Returns an identity as JSON, without what is not set."""
+    return {k: v for k, v in dataclasses.asdict(identity).items() if v not in (None, {}, "")}
+
+
+def _digest(memo: DigestMemo, path: Path, kind: Kind = "auto", algorithm: Algorithm = "xxh3") -> str:
+    if path.exists():
+        return memo.of(path, kind, algorithm)
+    return memo.last(path, kind, algorithm) or NOT_YET
+
+
+# Any: JSON.
+def _without_aliases(params: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the parameters without aliases: how a model is called in the config is not what it is."""
+    positions = set(aliases)
+    kept: dict[str, Any] = {}
+    for name, value in params.items():
+        if name in positions:
+            continue
+        if isinstance(value, Mapping) and any(f"{name}/{key}" in positions for key in value):
+            kept[name] = {key: None for key in value}
+        elif isinstance(value, list) and f"{name}/0" in positions:
+            kept[name] = len(value)
+        else:
+            kept[name] = value
+    return kept

@@ -1,0 +1,115 @@
+"""What dreamsmk adds to a workflow after Snakemake has read it: logs, edges to local models, and the graph's check.
+
+Contract: everything here is set on this one workflow object. `install` wraps two of its methods (`check`, called when
+all rules are known, and `_build_dag`, called when all jobs are); a Snakemake without them still builds right, and then
+reports wrong parameters when the job starts instead of before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dreamsmk.errors import DreamsmkError
+from dreamsmk.settings import model_aliases
+from dreamsmk.smk.accelerate import accelerate
+from dreamsmk.smk.binding import Binding, binding_of, raw_params
+from dreamsmk.smk.checks import check_jobs
+from dreamsmk.smk.identify import local_folders, spec_of
+from dreamsmk.smk.roles import ADAPTER_PREFIX, MODEL_PREFIX
+
+_INSTALLED = "_dreamsmk_installed"
+
+
+# Any: Snakemake's Workflow.
+def install(workflow: Any) -> None:
+    """Lets a workflow complete its rules when it has read them all, and check its jobs before the first one starts."""
+    if getattr(workflow, _INSTALLED, False):
+        return
+    setattr(workflow, _INSTALLED, True)
+    accelerate()
+    read_all, build = workflow.check, getattr(workflow, "_build_dag", None)
+
+    def check() -> None:
+        for rule in list(workflow.rules):
+            if binding := binding_of(rule):
+                _translated(lambda rule=rule, binding=binding: _complete(workflow, rule, binding))
+        read_all()
+
+    def build_dag() -> None:
+        build()
+        if workflow.is_main_process:
+            _translated(lambda: check_jobs(workflow))
+
+    workflow.check = check
+    if build is not None:
+        workflow._build_dag = build_dag
+
+
+def complete(workflow: Any, name: str) -> None:
+    """Gives a rule that was just read its log and benchmark files, where the user gave none.
+
+    They cannot stand in `rule.smk`: they must have the wildcards of the output that the user's `with:` gives.
+    """
+    alias = workflow.modifier.modify_rulename(name)
+    if workflow.is_rule(alias):
+        _set_log(workflow, workflow.get_rule(alias))
+
+
+def _complete(workflow: Any, rule: Any, binding: Binding) -> None:
+    _set_log(workflow, rule)
+    binding.settings  # noqa: B018 - a wrong config is reported here, before anything is worked out
+    for name, folder in _model_inputs(workflow, rule, binding).items():
+        if not hasattr(rule.input, name):
+            _add_input(workflow, rule, name, folder)
+
+
+def _add_input(workflow: Any, rule: Any, name: str, path: str) -> None:
+    """Adds an input as it stands: a `prefix:` of the module is for the module's own paths."""
+    from snakemake.path_modifier import PathModifier
+
+    usual, rule.input_modifier = rule.input_modifier, PathModifier(None, None, workflow)
+    rule.set_input(**{name: path})
+    rule.input_modifier = usual
+
+
+def _set_log(workflow: Any, rule: Any) -> None:
+    wildcards = [f"{name}-{{{name}}}" for name in sorted(rule.wildcard_names)]
+    modifier = workflow.modifier.path_modifier
+    rule.log_modifier = rule.log_modifier or modifier
+    rule.benchmark_modifier = rule.benchmark_modifier or modifier
+    if not rule.log:
+        rule.set_log("/".join([workflow.pathvars.apply("<logs>"), rule.name, *wildcards]) + ".log")
+    if not rule.benchmark:
+        rule.benchmark = "/".join([workflow.pathvars.apply("<benchmarks>"), rule.name, *wildcards]) + ".tsv"
+
+
+def _model_inputs(workflow: Any, rule: Any, binding: Binding) -> dict[str, str]:
+    """Returns the local model folders that the rule's jobs read, so that Snakemake makes them first."""
+    from snakemake.iocontainers import Wildcards
+
+    if any(callable(value) for name, value in rule.params._allitems() if name and "model" in name):
+        return {}
+    raw = raw_params(rule, Wildcards(fromdict={name: "0" for name in rule.wildcard_names}), {})
+    wanted = {}
+    for alias in model_aliases(binding.meta.params, raw).values():
+        spec = spec_of(alias, binding.settings)
+        for field, folder in local_folders(spec).items():
+            prefix = MODEL_PREFIX if field == "model" else ADAPTER_PREFIX
+            if folder.is_dir() or _is_made(workflow, str(folder)):
+                wanted[prefix + alias] = str(folder)
+    return wanted
+
+
+def _is_made(workflow: Any, path: str) -> bool:
+    return any(output.match(path) for rule in workflow.rules for output in rule.output)
+
+
+# Any: a function without arguments.
+def _translated(step: Any) -> None:
+    """Runs a step; Snakemake prints a `WorkflowError` as it is, and anything else with a trace."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        step()
+    except DreamsmkError as exc:
+        raise WorkflowError(str(exc)) from exc

@@ -1,0 +1,132 @@
+"""What a rule of the library says of itself: its `meta.yaml`, read once.
+
+Contract: `meta.yaml` is the only place in which a rule's inputs, outputs, parameters and version stand; validation,
+fingerprints, the catalogue and the reference pages are all derived from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from dreamsmk.errors import SettingsError, nearest
+from dreamsmk.tasks import Task
+
+Kind = Literal["table", "file", "folder"]
+Columns = Callable[[Mapping[str, Any], Mapping[str, Sequence[str] | None]], dict[str, list[str] | None]]
+
+# Any: JSON. From the home, the inputs by role and the config.
+ExtraIdentity = Callable[[Path, Mapping[str, list[Path]], Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One named input or output of a rule.
+
+    Attributes:
+        is_required: Whether the rule cannot do without it.
+        takes_many: Whether it may be several files.
+        min_rows: The fewest rows that a table must have.
+    """
+
+    kind: Kind
+    description: str
+    is_required: bool = True
+    takes_many: bool = False
+    min_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleMeta:
+    """What `meta.yaml` says of a rule."""
+
+    name: str
+    title: str
+    description: str
+    version: str
+    task: str
+    inputs: Mapping[str, Role]
+    outputs: Mapping[str, Role]
+    # Any: a JSON Schema.
+    params: Mapping[str, Any]
+    # Any: numbers, or the words that stand for "where the model is local" and "where it is a service".
+    resources: Mapping[str, Any]
+    threads: int | Literal["local"]
+    extra_identity: str | None = None
+
+    def load_task(self) -> Task:
+        """Returns the function that makes the outputs."""
+        module, _, name = self.task.partition(":")
+        task: Task = getattr(import_module(module), name)
+        return task
+
+    def load_extra_identity(self) -> ExtraIdentity | None:
+        """Returns the function that tells what else the result depends on, where the rule declares one."""
+        if not self.extra_identity:
+            return None
+        module, _, name = self.extra_identity.partition(":")
+        work_out: ExtraIdentity = getattr(import_module(module), name)
+        return work_out
+
+    def load_columns(self) -> Columns | None:
+        """Returns the function that tells the outputs' columns without running the task, where there is one."""
+        module, _, _ = self.task.partition(":")
+        columns: Columns | None = getattr(import_module(module), "columns", None)
+        return columns
+
+
+def rules_folder() -> Path:
+    """Returns the folder of the rule modules: in the installed wheel, else beside the package in a clone."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_rules", package.parent / "rules"):
+        if (folder / "all.smk").is_file():
+            return folder
+    raise SettingsError("the rule modules of dreamsmk are missing", where=str(package), hint="install dreamsmk again")
+
+
+def rule_names() -> list[str]:
+    """Returns the names of all rules of the library, sorted."""
+    return sorted(path.parent.name for path in rules_folder().glob("*/meta.yaml"))
+
+
+@lru_cache(maxsize=None)
+def load_meta(name: str) -> RuleMeta:
+    """Returns what a rule's `meta.yaml` says.
+
+    Raises:
+        SettingsError: There is no such rule.
+    """
+    import yaml
+
+    path = rules_folder() / name / "meta.yaml"
+    if not path.is_file():
+        raise SettingsError(f"dreamsmk has no rule {name!r}", hint=nearest(name, rule_names()))
+    meta = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return RuleMeta(
+        name=name,
+        title=meta["title"],
+        description=meta["description"].strip(),
+        version=str(meta["version"]),
+        task=meta["task"],
+        inputs={role: _role(entry) for role, entry in (meta.get("inputs") or {}).items()},
+        outputs={role: _role(entry) for role, entry in meta["outputs"].items()},
+        params=meta["params"],
+        resources=meta.get("resources") or {},
+        threads=meta.get("threads", 1),
+        extra_identity=meta.get("extra_identity"),
+    )
+
+
+# Any: YAML.
+def _role(entry: Mapping[str, Any]) -> Role:
+    return Role(
+        kind=entry["kind"],
+        description=entry.get("description", ""),
+        is_required=entry.get("required", True),
+        takes_many=entry.get("many", False),
+        min_rows=entry.get("min_rows", 0),
+    )

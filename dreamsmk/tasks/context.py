@@ -1,0 +1,96 @@
+"""What a task gets and what it leaves.
+
+A task is a function `task(context) -> None` that reads `context.inputs`, writes every file or folder of
+`context.outputs` (scratch paths, outside the targets) and leaves facts in `context.facts` for the record. It knows
+nothing of Snakemake, fingerprints or the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from dreamsmk.requests import Request, Response
+from dreamsmk.settings import ModelSpec
+
+
+class Progress(Protocol):
+    """Where a task says how far it is."""
+
+    def update(self, done: int, total: int | None = None, **facts: str | int | float) -> None:
+        """Says that `done` of `total` units are done; `facts` are shown beside (loss, hits, tokens)."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Says one line."""
+        ...
+
+
+class Model(Protocol):
+    """A model of the config, whose calls go through the engine and the cache."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model spec."""
+        ...
+
+    def requests(
+        self,
+        prompts: Iterable[str],
+        *,
+        system: str | None = None,
+        samples: Iterable[int] | None = None,
+        **sampling: Any,
+    ) -> Iterator[Request]:
+        """Returns one request a prompt; `sampling` goes over the defaults of the model spec."""
+        ...
+
+    def answer(self, requests: Iterable[Request], *, total: int | None = None) -> Iterator[Response]:
+        """Returns one reply a request, in their order, each paid for once.
+
+        Raises:
+            ProviderError: After all the other requests were answered and kept, for the first that failed for good.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Context:
+    """The one argument of a task.
+
+    Attributes:
+        params: The rule's parameters, validated, with defaults filled in.
+        inputs: The paths of each input role, in order.
+        outputs: Where to write the file or folder of each output role.
+        scratch: A folder that outlives a killed job: the same fingerprint gets it again.
+        model: Returns the model of an alias under `models:`.
+        progress: Where to say how far the task is.
+        threads: CPU threads that the job may use.
+        facts: JSON facts for the record: `rows`, `training`, `source`, …
+        settings: The whole Snakemake config, for tasks that describe rather than compute (cards).
+        home: The folder of dreamsmk's state, `.dreamsmk/` or `DREAMSMK_HOME`.
+    """
+
+    params: Mapping[str, Any]
+    inputs: Mapping[str, list[Path]]
+    outputs: Mapping[str, Path]
+    scratch: Path
+    model: Callable[[str], Model]
+    progress: Progress
+    threads: int = 1
+    facts: dict[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    home: Path = Path(".dreamsmk")
+
+    def input(self, role: str = "table") -> Path:
+        """Returns the first path of an input role."""
+        return self.inputs[role][0]
+
+    def output(self, role: str = "table") -> Path:
+        """Returns the path to write of an output role."""
+        return self.outputs[role]
+
+
+Task = Callable[[Context], None]

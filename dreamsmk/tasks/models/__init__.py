@@ -1,0 +1,1 @@
+"""Tasks that make models out of what was downloaded."""

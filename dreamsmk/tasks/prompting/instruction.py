@@ -1,0 +1,29 @@
+"""The words that a prompting task puts to the model: a parameter, or a text file that is an input."""
+
+from __future__ import annotations
+
+from dreamsmk.errors import SettingsError
+from dreamsmk.tasks.context import Context
+
+
+def read_instruction(context: Context) -> str:
+    """Returns the instruction, without surrounding white space.
+
+    Raises:
+        SettingsError: It is given twice, or not at all, or is empty.
+    """
+    written = context.params.get("instruction")
+    files = context.inputs.get("instruction")
+    if (written is None) == (not files):
+        fault = "given both as a parameter and as a file" if files else "missing"
+        raise SettingsError(
+            f"the instruction is {fault}",
+            where="instruction",
+            hint="give params: instruction=… or input: instruction=…",
+        )
+    text = files[0].read_text(encoding="utf-8") if files else str(written)
+    if not text.strip():
+        raise SettingsError("the instruction is empty", where=str(files[0]) if files else "params.instruction")
+    if files:
+        context.facts["prompts"] = {"instruction": text.strip()}
+    return text.strip()

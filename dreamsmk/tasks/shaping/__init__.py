@@ -1,0 +1,1 @@
+"""Tasks that shape tables without a model."""

@@ -1,0 +1,139 @@
+"""What every call cache must hold to. A cache's own test inherits `CallCacheContract` and says how to open one."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from dreamsmk.calls import CallCache, ModelCalls
+from dreamsmk.requests import Message, ModelIdentity, Request, Response, Usage
+
+OpenCache = Callable[[], CallCache]
+
+
+def ask(text: str, model: str = "model-a") -> Request:
+    return Request(ModelIdentity("echo", model), (Message("user", text),))
+
+
+def reply(text: str, *, created_at: str = "2025-01-01T00:00:00+00:00") -> Response:
+    return Response(text, "stop", "model-a-2025", Usage(5, 1, 7, 2), created_at, 0.5, "id", "fingerprint")
+
+
+class CallCacheContract:
+    """Inherit it and define the fixture `open_cache`: it opens the one cache of the test, each time anew."""
+
+    @pytest.fixture
+    def open_cache(self) -> OpenCache:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def cache(self, open_cache):
+        with open_cache() as cache:
+            yield cache
+
+    def test_what_was_put_is_found_at_once(self, cache):
+        request = ask("hello")
+        cache.put(request.key(), request, reply("hi"))
+        assert cache.get_many([request.key()]) == {request.key(): reply("hi")}
+
+    def test_what_was_put_is_found_by_the_next_one(self, open_cache):
+        request = ask("hello")
+        with open_cache() as cache:
+            cache.put(request.key(), request, reply("hi"), rule="greet")
+        with open_cache() as cache:
+            assert cache.get_many([request.key()]) == {request.key(): reply("hi")}
+
+    def test_what_was_flushed_is_found_by_another_one_meanwhile(self, open_cache):
+        request = ask("hello")
+        with open_cache() as one, open_cache() as other:
+            one.put(request.key(), request, reply("hi"))
+            one.flush()
+            assert other.get_many([request.key()]) == {request.key(): reply("hi")}
+
+    def test_what_was_put_is_found_by_another_one_soon_without_a_flush(self, open_cache):
+        request = ask("hello")
+        with open_cache() as one, open_cache() as other:
+            one.put(request.key(), request, reply("hi"))
+            pause = threading.Event()
+            for _ in range(200):
+                if other.get_many([request.key()]):
+                    break
+                pause.wait(0.01)
+            assert other.get_many([request.key()])
+
+    def test_missing_keys_are_left_out(self, cache):
+        request = ask("hello")
+        cache.put(request.key(), request, reply("hi"))
+        assert list(cache.get_many([request.key(), ask("other").key()])) == [request.key()]
+        assert cache.get_many([]) == {}
+
+    def test_the_first_reply_under_a_key_stays(self, open_cache):
+        request = ask("hello")
+        with open_cache() as cache:
+            cache.put(request.key(), request, reply("first"))
+            cache.put(request.key(), request, reply("second"))
+            assert cache.get_many([request.key()])[request.key()].text == "first"
+            cache.flush()
+            cache.put(request.key(), request, reply("third"))
+        with open_cache() as cache:
+            assert cache.get_many([request.key()])[request.key()].text == "first"
+
+    def test_thousands_of_keys_are_looked_up_at_once(self, open_cache):
+        asked = {request.key(): request for request in (ask(f"prompt {i}") for i in range(5000))}
+        with open_cache() as cache:
+            for key, request in asked.items():
+                cache.put(key, request, reply(request.messages[0].content))
+        with open_cache() as cache:
+            found = cache.get_many(list(asked))
+        assert {key: response.text for key, response in found.items()} == {
+            key: request.messages[0].content for key, request in asked.items()
+        }
+
+    @pytest.mark.parametrize(
+        "text", ["", "naïve 日本語 🦜", "nul \0 and \u2028", "half a pair \ud83e", '"quotes" \\ \n']
+    )
+    def test_every_text_comes_back_as_it_was(self, open_cache, text):
+        request = ask("hello")
+        with open_cache() as cache:
+            cache.put(request.key(), request, reply(text))
+        with open_cache() as cache:
+            assert cache.get_many([request.key()])[request.key()].text == text
+
+    def test_threads_may_put_and_get_at_once(self, cache):
+        asked = [[ask(f"thread {t} prompt {i}") for i in range(200)] for t in range(4)]
+        missing: list[str] = []
+
+        def work(mine: list[Request]) -> None:
+            for request in mine:
+                cache.put(request.key(), request, reply(request.messages[0].content))
+                if request.key() not in cache.get_many([request.key()]):
+                    missing.append(request.key())
+
+        threads = [threading.Thread(target=work, args=(mine,)) for mine in asked]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert missing == []
+        assert [entry.calls for entry in cache.stats()] == [800]
+
+    def test_stats_count_calls_and_tokens_of_each_model(self, cache):
+        for index, model in enumerate(["model-b", "model-a", "model-a"]):
+            request = ask(f"prompt {index}", model)
+            cache.put(request.key(), request, reply("hi", created_at=f"2025-01-0{index + 1}T00:00:00+00:00"))
+        assert cache.stats() == [
+            ModelCalls(
+                "echo", "model-a", 2, Usage(10, 2, 14, 4), "2025-01-02T00:00:00+00:00", "2025-01-03T00:00:00+00:00"
+            ),
+            ModelCalls(
+                "echo", "model-b", 1, Usage(5, 1, 7, 2), "2025-01-01T00:00:00+00:00", "2025-01-01T00:00:00+00:00"
+            ),
+        ]
+
+    def test_an_empty_cache_has_no_stats(self, cache):
+        assert cache.stats() == []
+
+    def test_closing_twice_is_harmless(self, open_cache):
+        cache = open_cache()
+        cache.close()
+        cache.close()
