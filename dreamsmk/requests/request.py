@@ -52,7 +52,8 @@ class Sampling:
 
     def given(self) -> dict[str, Any]:
         """Returns the values that are set, by name (`stop` as a list)."""
-        return _present(self)
+        given: dict[str, Any] = _present(self)
+        return given
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Everything that knows Snakemake, and nothing else does."""
 
 from dreamsmk.smk.binding import Binding
-from dreamsmk.smk.directives import Fingerprint, api, module_of, gpu, gpu_manufacturer, threads, wrapper
+from dreamsmk.smk.directives import Fingerprint, api, gpu, gpu_manufacturer, module_of, threads, wrapper
 from dreamsmk.smk.install import complete, install
 from dreamsmk.smk.meta import load_meta, rule_names, rules_folder
 
@@ -10,11 +10,11 @@ __all__ = [
     "Fingerprint",
     "api",
     "complete",
-    "module_of",
     "gpu",
     "gpu_manufacturer",
     "install",
     "load_meta",
+    "module_of",
     "rule_names",
     "rules_folder",
     "threads",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from dreamsmk.hashing import DigestMemo
@@ -63,7 +63,7 @@ class Binding:
         return validate_params(self.meta.params, given, where=where)
 
 
-@lru_cache(maxsize=None)
+@cache
 def open_memo(home: Home) -> DigestMemo:
     """Returns the stat memo of a home, opened once a process."""
     home.path.mkdir(parents=True, exist_ok=True)
@@ -97,10 +97,10 @@ def _expanded(rule: Any, wildcards: Any, offered: Mapping[str, Any]) -> Iterator
         if callable(value):
             wanted = inspect.signature(value).parameters
             takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in wanted.values())
-            value = value(wildcards, **{k: v for k, v in offered.items() if takes_all or k in wanted})
+            expanded = value(wildcards, **{k: v for k, v in offered.items() if takes_all or k in wanted})
         else:
-            value = _filled(value, wildcards)
-        yield name or f"parameter {position + 1}", value
+            expanded = _filled(value, wildcards)
+        yield name or f"parameter {position + 1}", expanded
 
 
 def _filled(value: Any, wildcards: Any) -> Any:

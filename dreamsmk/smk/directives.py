@@ -43,6 +43,7 @@ class Fingerprint:
 
     # Any: Snakemake's Wildcards and lists of files.
     def __call__(self, wildcards: Any, **offered: Any) -> str:
+        """Returns the fingerprint of a job, or `INVALID` where it has none."""
         rule = self._rule(offered["output"])
         try:
             where = f"rule {rule.name}"

@@ -12,9 +12,23 @@ import dreamsmk
 
 # Packages whose version can be told apart in results; those that are not installed are left out.
 PACKAGES = (
-    "accelerate", "anthropic", "datasets", "gguf", "huggingface_hub", "numpy", "openai", "peft", "polars", "safetensors",
-    "snakemake", "tokenizers", "torch", "transformers", "trl", "xxhash",
-)  # fmt: skip
+    "accelerate",
+    "anthropic",
+    "datasets",
+    "gguf",
+    "huggingface_hub",
+    "numpy",
+    "openai",
+    "peft",
+    "polars",
+    "safetensors",
+    "snakemake",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "trl",
+    "xxhash",
+)
 
 
 # Any: JSON.

@@ -7,7 +7,7 @@ yet, or no more (a `temp()` input), counts with the last digest that it was seen
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,11 @@ class Identified:
     identities: Mapping[str, ModelIdentity]
 
 
-def identify(
+def identify(  # noqa: PLR0913 - each is one part of the identity
     meta: RuleMeta,
     # Any: JSON.
     params: Mapping[str, Any],
-    inputs: Mapping[str, Sequence[Path]],
+    inputs: Mapping[str, list[Path]],
     *,
     outputs: Collection[str],
     settings: Settings,
@@ -131,7 +131,7 @@ def _without_aliases(params: Mapping[str, Any], aliases: Mapping[str, str]) -> d
         if name in positions:
             continue
         if isinstance(value, Mapping) and any(f"{name}/{key}" in positions for key in value):
-            kept[name] = {key: None for key in value}
+            kept[name] = dict.fromkeys(value)
         elif isinstance(value, list) and f"{name}/0" in positions:
             kept[name] = len(value)
         else:

@@ -36,6 +36,7 @@ def install(workflow: Any) -> None:
         read_all()
 
     def build_dag() -> None:
+        assert build is not None
         build()
         if workflow.is_main_process:
             _translated(lambda: check_jobs(workflow))
@@ -89,7 +90,7 @@ def _model_inputs(workflow: Any, rule: Any, binding: Binding) -> dict[str, str]:
 
     if any(callable(value) for name, value in rule.params._allitems() if name and "model" in name):
         return {}
-    raw = raw_params(rule, Wildcards(fromdict={name: "0" for name in rule.wildcard_names}), {})
+    raw = raw_params(rule, Wildcards(fromdict=dict.fromkeys(rule.wildcard_names, "0")), {})
     wanted = {}
     for alias in model_aliases(binding.meta.params, raw).values():
         spec = spec_of(alias, binding.settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -93,7 +93,7 @@ def rule_names() -> list[str]:
     return sorted(path.parent.name for path in rules_folder().glob("*/meta.yaml"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_meta(name: str) -> RuleMeta:
     """Returns what a rule's `meta.yaml` says.
 

@@ -42,9 +42,8 @@ def paths_by_role(files: Any, roles: Mapping[str, Role], *, where: str) -> dict[
     _fill(found, positional, roles, where)
     missing = [role for role, declared in roles.items() if declared.is_required and not found.get(role)]
     if missing:
-        raise SettingsError(
-            f"{missing[0]!r} is missing", where=where, hint=f"give {missing[0]}=…, {_about(missing, roles)}"
-        )
+        hint = f"give {missing[0]}=…, {_about(roles[missing[0]])}"
+        raise SettingsError(f"{missing[0]!r} is missing", where=where, hint=hint)
     return found
 
 
@@ -63,6 +62,5 @@ def _fill(found: dict[str, list[Path]], positional: list[str], roles: Mapping[st
             free.pop(0)
 
 
-def _about(missing: list[str], roles: Mapping[str, Role]) -> str:
-    role = roles[missing[0]]
+def _about(role: Role) -> str:
     return f"a {role.kind}: {role.description}" if role.description else f"a {role.kind}"

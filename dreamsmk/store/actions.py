@@ -103,8 +103,10 @@ class ActionStore:
         """Places every output of an entry at its target."""
         for role, target in targets.items():
             output = action.outputs[role]
-            place(self._home.blob(action.fingerprint) / role, target)
+            blob = self._home.blob(action.fingerprint) / role
+            place(blob, target)
             self._memo.note(target, _digests(output))
+            self._memo.note(blob, _digests(output))  # a hard link changed its ctime
 
     def in_place(self, action: Action, targets: Mapping[str, Path]) -> bool:
         """Says whether every target is known, by its stat alone, to be just what the entry holds."""

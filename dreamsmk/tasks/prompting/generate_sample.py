@@ -38,7 +38,7 @@ def generate_sample(context: Context) -> None:
         model = context.model(alias)
         requests = model.requests(prompts, system=params["system_prompt"], **sampling_of(params))
         shown[column] = [reply.text for reply in model.answer(requests, total=len(prompts))]
-    with TableWriter(context.output(), columns={name: "String" for name in names}) as table:
+    with TableWriter(context.output(), columns=dict.fromkeys(names, "String")) as table:
         table.write({name: shown[name] for name in names})
     context.facts["rows"] = len(prompts)
 

@@ -38,7 +38,7 @@ def write_generations(
     path: Path,
     params: Mapping[str, Any],
     leading: Mapping[str, Sequence[str]],
-    prompts: Sequence[str] | None,
+    prompts: Sequence[str],
     replies: Iterable[Response],
 ) -> int:
     """Writes a prompting table and returns how many rows it has.
@@ -47,21 +47,21 @@ def write_generations(
         path: Where to write.
         params: The rule's parameters, of which `columns` and `keep` are used.
         leading: The columns before the generations, whole.
-        prompts: The prompt of each row, or None where `keep` does not ask for them.
+        prompts: The prompt of each row.
         replies: One reply a row, in order.
     """
     names = generation_columns(params, list(leading))
     row = 0
-    with TableWriter(path, columns={name: "String" for name in names}) as table:
+    with TableWriter(path, columns=dict.fromkeys(names, "String")) as table:
         for batch in _batches(replies):
             end = row + len(batch)
             values = [list(column[row:end]) for column in leading.values()]
             kept = {
-                "prompts": lambda start=row, stop=end: list(prompts[start:stop]) if prompts else [],
-                "model": lambda batch=batch: [reply.model for reply in batch],
-                "finish_reason": lambda batch=batch: [reply.finish_reason for reply in batch],
+                "prompts": list(prompts[row:end]),
+                "model": [reply.model for reply in batch],
+                "finish_reason": [reply.finish_reason for reply in batch],
             }
-            values += [kept[name]() for name in KEPT if name in params["keep"]]
+            values += [kept[name] for name in KEPT if name in params["keep"]]
             values.append([reply.text for reply in batch])
             table.write(dict(zip(names, values, strict=True)))
             row = end

@@ -104,14 +104,12 @@ def encode_pairs(
 
     too_long: list[int] = []
     unlearnable: list[int] = []
-    longest = 0
     chunks: list[pl.DataFrame] = []
     schema = {"input_ids": pl.List(pl.Int64), "labels": pl.List(pl.Int64)}
     for begin in range(0, len(prompts), _CHUNK_ROWS):
         part = slice(begin, begin + _CHUNK_ROWS)
         ids_of_rows, labels_of_rows = [], []
         for row, (ids, prompt_length) in enumerate(encoder.encode(prompts[part], outputs[part]), begin):
-            longest = max(longest, len(ids))
             if len(ids) > max_length:
                 too_long.append(row)
             if prompt_length >= min(len(ids), max_length):
@@ -120,9 +118,14 @@ def encode_pairs(
             ids_of_rows.append(kept)
             labels_of_rows.append([IGNORED] * min(prompt_length, len(kept)) + kept[prompt_length:])
         chunks.append(pl.DataFrame({"input_ids": ids_of_rows, "labels": labels_of_rows}, schema=schema))
-    if too_long and not truncate:
+    _check_lengths([] if truncate else too_long, unlearnable, max_length, where)
+    return pl.concat(chunks)
+
+
+def _check_lengths(too_long: list[int], unlearnable: list[int], max_length: int, where: str) -> None:
+    if too_long:
         raise TrainingError(
-            f"{len(too_long)} rows have more than {max_length} tokens; the longest has {longest}",
+            f"{len(too_long)} rows have more than {max_length} tokens",
             where=f"{where}, {rows_in_words(too_long)}",
             hint="raise max_length, shorten these rows, or set `truncate: true` to cut their ends off",
         )
@@ -132,7 +135,6 @@ def encode_pairs(
             where=f"{where}, {rows_in_words(unlearnable)}",
             hint="raise max_length or leave these rows out",
         )
-    return pl.concat(chunks)
 
 
 def rows_in_words(rows: Iterable[int]) -> str:

@@ -91,45 +91,58 @@ def _train(
 ) -> None:
     checkpoints = context.scratch / "checkpoints"
     checkpoint = newest_whole_checkpoint(checkpoints)
-    if checkpoint is not None:
-        context.progress.note(f"going on from {checkpoint.name}")
     # an adapter's frozen base may be coarse, but weights that are trained need fp32: small updates would vanish
     is_mixed = params.precision == "bf16" and params.lora is None
     model = base.load_weights("fp32" if is_mixed else params.precision)
     args = _arguments(params, checkpoints, is_mixed=is_mixed, eval_first=validation is not None and checkpoint is None)
-    steps_per_epoch = math.ceil(math.ceil(train.height / params.device_batch_size) / params.gradient_accumulation_steps)
-    plan = Plan(validate_every=steps_per_epoch if validation is not None else None, save_steps=params.save_steps)
     trainer = _trainer(params, model, args, tokenizer=tokenizer, train=train, validation=validation)
-    trainer.add_callback(watch(context.progress, plan))
-
-    steps_before, tokens_before = _seen(checkpoint)
-    started = time.monotonic()
+    trainer.add_callback(watch(context.progress, _plan(params, train.height, validation is not None)))
+    if checkpoint is not None:
+        context.progress.note(f"going on from {checkpoint.name}")
+    before, started = _seen(checkpoint), time.monotonic()
     _run(trainer, checkpoint)
     seconds = time.monotonic() - started
-    state = trainer.state
-    if state.global_step < state.max_steps:
-        raise TrainingError(f"the training stopped at step {state.global_step} of {state.max_steps}")
+    if trainer.state.global_step < trainer.state.max_steps:
+        raise TrainingError(f"the training stopped at step {trainer.state.global_step} of {trainer.state.max_steps}")
 
     model = trainer.accelerator.unwrap_model(trainer.model)
-    facts = {
+    history = history_table(trainer.state.log_history)
+    context.facts["training"] = {
         "base_model": base.spec.model,
         "method": "lora" if params.lora else "full",
         "hyper_parameters": params.hyper_parameters(),
-        "steps": state.global_step,
-        "steps_before_resuming": steps_before,
-        "epochs": round(state.epoch, 4),
         "train_rows": train.height,
         "validation_rows": validation.height if validation is not None else 0,
-        "tokens": state.num_input_tokens_seen,
-        "tokens_per_second": round((state.num_input_tokens_seen - tokens_before) / seconds, 1),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "total_parameters": sum(p.numel() for p in model.parameters()),
+        **_course(trainer.state, history, before, seconds),
     }
     if is_mixed:
         model.bfloat16()
-    history = history_table(state.log_history)
     write_model_folder(context.output("model"), model, tokenizer, spec=base.spec, history=history)
-    context.facts["training"] = facts | _losses(history)
+
+
+def _plan(params: FineTuneParameters, rows: int, has_validation: bool) -> Plan:
+    batches = math.ceil(rows / params.device_batch_size)
+    steps_per_epoch = math.ceil(batches / params.gradient_accumulation_steps)
+    return Plan(validate_every=steps_per_epoch if has_validation else None, save_steps=params.save_steps)
+
+
+# Any: transformers publishes no types; JSON values of every type.
+def _course(state: Any, history: polars.DataFrame, before: tuple[int, int], seconds: float) -> dict[str, Any]:
+    """Returns what the record says of how the training went, `seconds` after the steps and tokens `before`."""
+    steps_before, tokens_before = before
+    losses = history["loss"].drop_nulls()
+    return {
+        "steps": state.global_step,
+        "steps_before_resuming": steps_before,
+        "epochs": round(state.epoch, 4),
+        "tokens": state.num_input_tokens_seen,
+        "tokens_per_second": round((state.num_input_tokens_seen - tokens_before) / seconds, 1),
+        "first_loss": losses[0],
+        "final_loss": losses[-1],
+        "eval_loss": history.select("step", "eval_loss").drop_nulls().to_dicts(),
+    }
 
 
 def _trainer(
@@ -160,30 +173,13 @@ def _trainer(
 
 def _arguments(params: FineTuneParameters, checkpoints: Path, *, is_mixed: bool, eval_first: bool) -> trl.SFTConfig:
     try:
-        import torch
         from trl import SFTConfig
     except ImportError as exc:
         raise MissingExtra(exc.name or "trl", "train") from exc
-    if torch.cuda.device_count() > 1:
-        raise TrainingError(
-            f"the job sees {torch.cuda.device_count()} GPUs, but fine_tune uses one", hint="set CUDA_VISIBLE_DEVICES"
-        )
-    has_gpu = torch.cuda.is_available()
+    has_gpu = _has_gpu()
     return SFTConfig(
         output_dir=str(checkpoints),
-        num_train_epochs=params.epochs,
-        max_steps=params.max_steps or -1,
-        per_device_train_batch_size=params.device_batch_size,
-        per_device_eval_batch_size=params.device_batch_size,
-        gradient_accumulation_steps=params.gradient_accumulation_steps,
-        learning_rate=params.learning_rate,
-        lr_scheduler_type=params.lr_scheduler,
-        warmup_steps=params.warmup_steps,
-        weight_decay=params.weight_decay,
-        max_grad_norm=params.max_grad_norm,
-        neftune_noise_alpha=params.neftune_noise_alpha,
-        seed=params.seed,
-        data_seed=params.seed,
+        **_optimization(params),
         # the defaults of TRL are bf16 and gradient checkpointing, which stop a CPU or slow it down
         bf16=is_mixed,
         fp16=False,
@@ -208,6 +204,35 @@ def _arguments(params: FineTuneParameters, checkpoints: Path, *, is_mixed: bool,
         report_to="none",
         disable_tqdm=True,
     )
+
+
+# Any: arguments of every type.
+def _optimization(params: FineTuneParameters) -> dict[str, Any]:
+    return {
+        "num_train_epochs": params.epochs,
+        "max_steps": params.max_steps or -1,
+        "per_device_train_batch_size": params.device_batch_size,
+        "per_device_eval_batch_size": params.device_batch_size,
+        "gradient_accumulation_steps": params.gradient_accumulation_steps,
+        "learning_rate": params.learning_rate,
+        "lr_scheduler_type": params.lr_scheduler,
+        "warmup_steps": params.warmup_steps,
+        "weight_decay": params.weight_decay,
+        "max_grad_norm": params.max_grad_norm,
+        "neftune_noise_alpha": params.neftune_noise_alpha,
+        "seed": params.seed,
+        "data_seed": params.seed,
+    }
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    if torch.cuda.device_count() > 1:
+        raise TrainingError(
+            f"the job sees {torch.cuda.device_count()} GPUs, but fine_tune uses one", hint="set CUDA_VISIBLE_DEVICES"
+        )
+    return bool(torch.cuda.is_available())
 
 
 def _lora_config(params: FineTuneParameters) -> peft.LoraConfig | None:
@@ -252,10 +277,3 @@ def _seen(checkpoint: Path | None) -> tuple[int, int]:
 
     state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
     return state.global_step, state.num_input_tokens_seen
-
-
-# Any: JSON values of every type.
-def _losses(history: polars.DataFrame) -> dict[str, Any]:
-    losses = history["loss"].drop_nulls()
-    evals = history.select("step", "eval_loss").drop_nulls()
-    return {"first_loss": losses[0], "final_loss": losses[-1], "eval_loss": evals.to_dicts()}

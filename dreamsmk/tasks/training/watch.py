@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,7 @@ def watch(progress: Progress, plan: Plan) -> TrainerCallback:
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):  # type: ignore[misc]  # transformers publishes no types
-        started = saved = 0.0
-        tokens_before = 0
+        started, saved, tokens_before = 0.0, 0.0, 0
 
         # Any: the arguments of transformers, which publishes no types; so in the methods below
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -68,18 +68,21 @@ def watch(progress: Progress, plan: Plan) -> TrainerCallback:
             self.saved = time.monotonic()
 
         def on_log(self, args: Any, state: Any, control: Any, *, logs: Any, **kwargs: Any) -> None:
-            for name in ("loss", "grad_norm", "eval_loss"):
-                if not math.isfinite(logs.get(name, 0.0)):
-                    what = {"loss": "loss", "grad_norm": "gradient", "eval_loss": "validation loss"}[name]
-                    raise TrainingError(
-                        f"the {what} is {logs[name]} at step {state.global_step} of {state.max_steps}",
-                        hint="lower learning_rate, or use `precision: fp32`",
-                    )
+            _check_finite(logs, state.global_step, state.max_steps)
             if "loss" in logs:
                 seconds = max(time.monotonic() - self.started, 1e-9)
-                rate = (state.num_input_tokens_seen - self.tokens_before) / seconds
-                progress.update(
-                    state.global_step, state.max_steps, loss=round(logs["loss"], 4), tokens_per_second=round(rate)
-                )
+                rate = round((state.num_input_tokens_seen - self.tokens_before) / seconds)
+                loss = round(logs["loss"], 4)
+                progress.update(state.global_step, state.max_steps, loss=loss, tokens_per_second=rate)
 
     return Watch()
+
+
+# Any: log entries of transformers, numbers of every type.
+def _check_finite(logs: Mapping[str, Any], step: int, last_step: int) -> None:
+    for name, what in (("loss", "loss"), ("grad_norm", "gradient"), ("eval_loss", "validation loss")):
+        if not math.isfinite(logs.get(name, 0.0)):
+            raise TrainingError(
+                f"the {what} is {logs[name]} at step {step} of {last_step}",
+                hint="lower learning_rate, or use `precision: fp32`",
+            )

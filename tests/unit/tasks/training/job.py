@@ -16,34 +16,7 @@ from dreamsmk.settings import ModelSpec
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.training.fine_tune import fine_tune
 
-WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "a",
-    "is",
-    "that",
-    "for",
-    "it",
-    "as",
-    "was",
-    "with",
-    "be",
-    "by",
-    "on",
-    "not",
-    "he",
-    "this",
-    "are",
-    "or",
-    "his",
-    "from",
-    "at",
-    "which",
-    "but",
-]
+WORDS = tuple("abcdefghijklmnopqrstuvwxyz")
 
 
 def make_rows(count: int, *, words: int = 6) -> pl.DataFrame:
