@@ -4,12 +4,8 @@ from dreamsmk import smk
 
 smk.install(workflow)
 
-for name in smk.rule_names():
-    if (
-        workflow.modifier.rule_whitelist is None
-        or name in workflow.modifier.rule_whitelist
-    ):
+for name in smk.wanted_rules(workflow):
 
-        include: f"{name}/rule.smk"
+    include: f"{name}/rule.smk"
 
-        smk.complete(workflow, name)
+    smk.complete(workflow, name)

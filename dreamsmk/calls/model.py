@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from dreamsmk.calls.asking import RequestMaker
 from dreamsmk.calls.background import background_loop
 from dreamsmk.calls.cache import CallCache
 from dreamsmk.calls.engine import Progress, answer
+from dreamsmk.calls.prices import cost_of
 from dreamsmk.calls.tally import Tally
-from dreamsmk.errors import SettingsError, nearest
-from dreamsmk.providers.base import LocalProvider, Provider, ServiceProvider, check_sampling
-from dreamsmk.providers.registry import provider_class
-from dreamsmk.requests import Message, ModelIdentity, Request, Response, Sampling
+from dreamsmk.providers.base import LocalProvider, Provider, ServiceProvider
+from dreamsmk.requests import ModelIdentity, Request, Response
 from dreamsmk.settings import ModelSpec
 
 
-class CachedModel:
+class CachedModel(RequestMaker):
     """A model whose calls go through the engine and the cache; it implements `tasks.context.Model`.
 
     Args:
@@ -44,45 +43,12 @@ class CachedModel:
         rule: str = "",
         provider_type: type[Provider] | None = None,
     ) -> None:
-        self.alias = alias
-        self.identity = identity
+        super().__init__(alias, spec, identity, provider_type=provider_type)
         self.tally = Tally()
-        self._spec = spec
         self._cache = cache
         self._progress = progress
         self._rule = rule
-        self._provider_type = provider_type
         self._provider: Provider | None = None
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model spec."""
-        return self._spec
-
-    # Any: values of `Sampling` of every type.
-    def requests(
-        self,
-        prompts: Iterable[str],
-        *,
-        system: str | None = None,
-        samples: Iterable[int] | None = None,
-        **sampling: Any,
-    ) -> Iterator[Request]:
-        """Returns one request a prompt, made as it is asked for.
-
-        Args:
-            prompts: Each becomes one user message.
-            system: A system message before each of them.
-            samples: The sample index of each prompt, from 0; all are 0 by default.
-            sampling: Values that go over the spec's; `None` leaves the spec's value.
-
-        Raises:
-            SettingsError: `sampling` names what is no sampling value, or one that the provider does not take.
-            ValueError: There are fewer samples than prompts.
-        """
-        merged = self._sampling(sampling)
-        before = () if system is None else (Message("system", system),)
-        return self._requests(prompts, before, merged, samples)
 
     def answer(self, requests: Iterable[Request], *, total: int | None = None) -> Iterator[Response]:
         """Returns one reply a request, in their order; see `calls.answer`."""
@@ -96,6 +62,18 @@ class CachedModel:
             tally=self.tally,
         )
 
+    # Any: JSON.
+    def calls_json(self) -> dict[str, Any]:
+        """Returns the tally as a plain JSON value, with its cost.
+
+        `cost_usd` is what this run paid, `cost_usd_uncached` what its rows cost where every one of them is asked anew;
+        both are null where the price is not known, and `prices` says where it is from.
+        """
+        tally = self.tally
+        paid = cost_of(self._spec, tally.sent_usage, calls=tally.sent)
+        whole = cost_of(self._spec, tally.usage, calls=tally.answered)
+        return tally.to_json() | {"cost_usd": paid.usd, "cost_usd_uncached": whole.usd, "prices": whole.source}
+
     def close(self) -> None:
         """Closes the provider's connections or frees its memory; harmless when nothing was opened."""
         provider, self._provider = self._provider, None
@@ -103,36 +81,6 @@ class CachedModel:
             background_loop().run(provider.close())
         elif isinstance(provider, LocalProvider):
             provider.close()
-
-    def _requests(
-        self, prompts: Iterable[str], before: tuple[Message, ...], sampling: Sampling, samples: Iterable[int] | None
-    ) -> Iterator[Request]:
-        numbers = None if samples is None else iter(samples)
-        for row, prompt in enumerate(prompts):
-            sample = 0 if numbers is None else next(numbers, None)
-            if sample is None:
-                raise ValueError(f"there are {row} samples for more prompts")
-            # One identity and one set of sampling values for all: the engine writes them down once.
-            yield Request(self.identity, (*before, Message("user", prompt)), sampling, sample)
-
-    # Any: values of `Sampling` of every type.
-    def _sampling(self, given: dict[str, Any]) -> Sampling:
-        names = [field.name for field in dataclasses.fields(Sampling)]
-        for name in given:
-            if name not in names:
-                raise SettingsError(
-                    f"there is no sampling value {name!r}", where=f"models.{self.alias}", hint=nearest(name, names)
-                )
-        values = self._spec.group("sampling") | {name: value for name, value in given.items() if value is not None}
-        if "stop" in values:
-            stop = values["stop"]
-            values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-        merged = Sampling(**values)
-        check_sampling(self._spec.provider, list(merged.given()), self._type().capabilities)
-        return merged
-
-    def _type(self) -> type[Provider]:
-        return self._provider_type or provider_class(self._spec.provider)
 
     def _open(self) -> Provider:
         if self._provider is None:

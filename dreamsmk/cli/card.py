@@ -12,7 +12,8 @@ from dreamsmk.cli.target import add_target, open_home, record_of
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
-    parser = commands.add_parser("card", help="print the card of a target, as Markdown or JSON")
+    about = "print the card of a target, as Markdown or JSON"
+    parser = commands.add_parser("card", help=about, description="Prints the card of a target, as Markdown or JSON.")
     add_target(parser)
     parser.add_argument("--title", help="title of the card")
     parser.set_defaults(run=run)
@@ -33,5 +34,6 @@ def run(given: argparse.Namespace) -> int:
         private_roots=roots,
     )
     check_card(card)
-    print(json.dumps(card, ensure_ascii=False, indent=2) if given.json else card_markdown(card))
+    text = json.dumps(card, ensure_ascii=False, indent=2) if given.json else card_markdown(card)
+    print(text.rstrip("\n"))
     return 0

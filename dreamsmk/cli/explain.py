@@ -11,7 +11,8 @@ from dreamsmk.cli.target import add_target, open_home, record_of
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
-    parser = commands.add_parser("explain", help="say what made a target, from what")
+    about = "say what made a target, from what"
+    parser = commands.add_parser("explain", help=about, description="Says what made a target, from what.")
     add_target(parser)
     parser.set_defaults(run=run)
 

@@ -6,26 +6,48 @@ Contract: stdout is data, stderr is talk. Exit status 0: done; 1: the work faile
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 import dreamsmk
 from dreamsmk.cli import cache, card, explain, init, rules
-from dreamsmk.errors import DreamsmkError, SettingsError
+from dreamsmk.errors import DreamsmkError, SettingsError, nearest
 
 COMMANDS = (init, rules, explain, card, cache)
+
+BEGIN = """\
+A first workflow, which runs offline and without a key:
+  dreamsmk init my-paper
+  cd my-paper
+  snakemake --cores 2
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status."""
-    parser = argparse.ArgumentParser(prog="dreamsmk", description="Snakemake for LLM workflows.")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="dreamsmk",
+        description="Snakemake for LLM workflows.",
+        epilog=BEGIN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"dreamsmk {dreamsmk.__version__}")
-    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
-    given = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a terminal that knows only ASCII gets \u2026 for what it cannot show, rather than a trace
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if words and not words[0].startswith("-") and words[0] not in commands.choices:
+            raise SettingsError(f"there is no command {words[0]!r}", hint=nearest(words[0], commands.choices))
+        given = parser.parse_args(words)
+        if given.command is None:
+            parser.print_help(sys.stderr)
+            return 2
         status: int = given.run(given)
         sys.stdout.flush()
         return status
@@ -36,3 +58,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DreamsmkError as exc:
         print(f"dreamsmk: {exc}", file=sys.stderr)
         return 2 if isinstance(exc, SettingsError) else 1
+    except KeyboardInterrupt:
+        return 130

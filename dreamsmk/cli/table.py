@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 
 def print_table(rows: Sequence[Mapping[str, object]]) -> None:
-    """Prints rows as aligned columns, numbers to the right."""
+    """Prints rows as aligned columns under their names, numbers to the right."""
     names = list(rows[0])
     cells = [[_shown(row[name]) for name in names] for row in rows]
     numeric = [all(isinstance(row[name], (int, float)) for row in rows) for name in names]
-    titles = [name.replace("_", " ") for name in names]
-    widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(names))]
-    for line in [titles, *cells]:
+    widths = [max(len(line[i]) for line in [names, *cells]) for i in range(len(names))]
+    for line in [names, *cells]:
         padded = [c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True)]
         print("  ".join(padded).rstrip())
 

@@ -17,7 +17,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_home(parser: argparse.ArgumentParser) -> None:
+def add_home(parser: argparse._ActionsContainer) -> None:
     """Adds the option that says where dreamsmk's state lies."""
     parser.add_argument("--home", help="dreamsmk's folder (default: DREAMSMK_HOME, else .dreamsmk)")
 
@@ -33,7 +33,7 @@ def open_home(configured: str | None) -> Home:
         raise SettingsError(
             "there is no state of dreamsmk here",
             where=str(home.path),
-            hint="go to the workflow's folder, or give --home",
+            hint="run snakemake first, go to the workflow's folder, or give --home",
         )
     return home
 
@@ -48,8 +48,7 @@ def record_of(target: Path, home: Home) -> tuple[Records, dict[str, Any]]:
     """
     records = open_records(home.path)
     if not target.exists():
-        names = [str(path) for path in target.parent.glob("*")] if target.parent.is_dir() else []
-        raise SettingsError(f"there is no {str(target)!r}", hint=nearest(str(target), names))
+        raise SettingsError(f"there is no {str(target)!r}", hint=_nearest_path(target))
     record = records.producer(target)
     if record is None:
         changed = records.last_at(target) is not None
@@ -59,3 +58,11 @@ def record_of(target: Path, home: Home) -> tuple[Records, dict[str, Any]]:
             hint="run snakemake to make it anew" if changed else "it is a source, or was made without dreamsmk",
         )
     return records, record
+
+
+def _nearest_path(missing: Path) -> str:
+    """Returns a hint that names the path nearest to one that is not there, in the first folder above that is."""
+    while not missing.parent.is_dir():
+        missing = missing.parent
+    names = [str(path) for path in missing.parent.glob("[!.]*")]
+    return nearest(str(missing), names) if names else "run snakemake to make it"

@@ -17,6 +17,8 @@ from dreamsmk.settings.fields import Group, required, setting
 # A password in an endpoint would end up in cards.
 ENDPOINT = "^https?://[^/@ ]+(/[^ ]*)?$"
 ENVIRONMENT_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
+# The first two are always given together.
+PRICES = ("input_usd_per_million", "output_usd_per_million", "cached_input_usd_per_million")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,15 @@ class ModelSpec:
     url: str | None = setting("about", "Where to read more about the model, for cards.")
     card_url: str | None = setting("about", "Where the model's own card stands, for cards.")
     citation: str | None = setting("about", "BibTeX entry, for cards.")
+    prices: Mapping[str, float] = setting(
+        "about",
+        "What calls cost, in US dollars: `input_usd_per_million` and `output_usd_per_million` tokens, and"
+        " `cached_input_usd_per_million` where the service has a lower price for those. It goes over the price list.",
+        {},
+        properties={name: {"type": "number", "minimum": 0} for name in PRICES},
+        additionalProperties=False,
+        required=list(PRICES[:2]),
+    )
 
     # Any: values of fields of every type.
     def group(self, name: Group) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dreamsmk.smk.binding import Binding
 from dreamsmk.smk.directives import Fingerprint, api, gpu, gpu_manufacturer, module_of, threads, wrapper
-from dreamsmk.smk.install import complete, install
+from dreamsmk.smk.install import complete, install, wanted_rules
 from dreamsmk.smk.meta import load_meta, rule_names, rules_folder
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "rule_names",
     "rules_folder",
     "threads",
+    "wanted_rules",
     "wrapper",
 ]

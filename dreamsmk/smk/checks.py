@@ -39,6 +39,7 @@ def check_jobs(workflow: Any) -> None:
             check_models(binding.meta, params, binding.settings, where=where)
             known = {role: columns.of_input(job, paths[0]) for role, paths in inputs.items() if paths}
             check_columns(binding.meta, params, known, where=where)
+            columns.of_outputs(job)
             _check_rows(binding.meta.inputs, inputs, columns, job, where)
 
 
@@ -108,7 +109,7 @@ class _Columns:
         """Returns the columns of an input of a job; None where they cannot be known yet."""
         maker = self._maker(job, path)
         if maker is not None and self._dag.needrun(maker):
-            return self._of_outputs(maker).get(str(path))
+            return self.of_outputs(maker).get(str(path))
         if not path.is_file() or not is_table_path(path):
             return None
         return column_names(path)
@@ -124,7 +125,8 @@ class _Columns:
                 return maker
         return None
 
-    def _of_outputs(self, maker: Any) -> dict[str, list[str] | None]:
+    def of_outputs(self, maker: Any) -> dict[str, list[str] | None]:
+        """Returns the columns of each output of a job; raises where its parameters make no sense together."""
         if maker not in self._known:
             binding = binding_of(maker.rule)
             self._known[maker] = self._worked_out(maker, binding) if binding else {}

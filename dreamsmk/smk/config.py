@@ -8,14 +8,13 @@ from typing import Any
 
 from dreamsmk.errors import DreamsmkError
 from dreamsmk.settings import check_config
+from dreamsmk.smk.refusal import refusal
 
 
 # Any: YAML.
 def check_workflow_config(config: Mapping[str, Any], schema: Path) -> None:
     """Raises `WorkflowError` for the first wrong key or value of a config."""
-    from snakemake.exceptions import WorkflowError
-
     try:
         check_config(config, schema)
     except DreamsmkError as exc:
-        raise WorkflowError(str(exc)) from exc
+        raise refusal(exc) from exc

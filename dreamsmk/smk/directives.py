@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dreamsmk.errors import DreamsmkError
+from dreamsmk.errors import DreamsmkError, SettingsError
 from dreamsmk.settings import ModelSpec, model_aliases
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.identify import identify
@@ -148,14 +148,19 @@ def _specs(workflow: Any, rulename: str, wildcards: Any) -> list[ModelSpec]:
     try:
         params = binding.params(raw_params(rule, wildcards, {}), where=f"rule {rulename}")
         aliases = model_aliases(binding.meta.params, params)
-        models = binding.settings.models
+        specs = [models[alias] for alias in aliases.values() if alias in (models := binding.settings.models)]
+        for spec in specs:
+            provider_class(spec.provider)
+        return specs
     except (DreamsmkError, TypeError):
         # reported by the graph's check; a parameter function that wants inputs cannot be asked this early
         return []
-    return [models[alias] for alias in aliases.values() if alias in models]
 
 
 def _is_local(spec: ModelSpec) -> bool:
     from dreamsmk.providers import provider_class
 
-    return provider_class(spec.provider).capabilities.is_local
+    try:
+        return provider_class(spec.provider).capabilities.is_local
+    except SettingsError:
+        return False  # no such provider: reported by the graph's check

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dreamsmk.errors import DreamsmkError
+from dreamsmk.errors import DreamsmkError, SettingsError, nearest
 from dreamsmk.settings import model_aliases
 from dreamsmk.smk.accelerate import accelerate
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.checks import check_jobs
 from dreamsmk.smk.identify import local_folders, spec_of
+from dreamsmk.smk.meta import rule_names
+from dreamsmk.smk.refusal import refusal
 from dreamsmk.smk.roles import ADAPTER_PREFIX, MODEL_PREFIX
 
 _INSTALLED = "_dreamsmk_installed"
@@ -107,10 +109,21 @@ def _is_made(workflow: Any, path: str) -> bool:
 
 # Any: a function without arguments.
 def _translated(step: Any) -> None:
-    """Runs a step; Snakemake prints a `WorkflowError` as it is, and anything else with a trace."""
-    from snakemake.exceptions import WorkflowError
-
     try:
         step()
     except DreamsmkError as exc:
-        raise WorkflowError(str(exc)) from exc
+        raise refusal(exc) from exc
+
+
+def wanted_rules(workflow: Any) -> list[str]:
+    """Returns the rules that a `use rule` statement asks for; all of them for `use rule *`.
+
+    Raises:
+        WorkflowError: The library has no such rule.
+    """
+    names = rule_names()
+    whitelist = workflow.modifier.rule_whitelist
+    for name in whitelist or ():
+        if name not in names:
+            raise refusal(SettingsError(f"dreamsmk has no rule {name!r}", hint=nearest(name, names)))
+    return [name for name in names if whitelist is None or name in whitelist]

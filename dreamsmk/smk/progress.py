@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 TERMINAL_SECONDS = 2.0
@@ -23,20 +24,24 @@ class JobProgress:
         label: What the lines begin with; the rule's name.
         terminal: Where a person looks.
         log: The job's log file.
+        clock: Tells the seconds that have passed since some moment.
     """
 
-    def __init__(self, label: str, terminal: TextIO, log: TextIO | None) -> None:
+    def __init__(
+        self, label: str, terminal: TextIO, log: TextIO | None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._label = label
         self._terminal = terminal
         self._log = log
         self._is_terminal = terminal.isatty()
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
         self._next_terminal = self._started + TERMINAL_SECONDS
         self._next_log = self._started + LOG_SECONDS
 
     def update(self, done: int, total: int | None = None, **facts: str | int | float) -> None:
         """Says that `done` of `total` units are done."""
-        now = time.monotonic()
+        now = self._clock()
         if now < min(self._next_terminal, self._next_log):
             return
         line = self._line(done, total, facts, now - self._started)
@@ -68,7 +73,9 @@ class JobProgress:
 
 
 def duration(seconds: float) -> str:
-    """Returns a duration as people say it: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Returns a duration as people say it: `less than 1 s`, `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 1:
+        return "less than 1 s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

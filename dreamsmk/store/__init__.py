@@ -1,9 +1,12 @@
 """The action store, the records and the fingerprint."""
 
-from dreamsmk.store.actions import Action, ActionStore, Output
-from dreamsmk.store.files import beside, locked, place, remove, write_bytes, write_json
+from dreamsmk.store.actions import ActionStore
+from dreamsmk.store.copies import place
+from dreamsmk.store.entry import Action, Output
+from dreamsmk.store.files import beside, remove, write_bytes, write_json
 from dreamsmk.store.fingerprint import Preimage
 from dreamsmk.store.home import Home
+from dreamsmk.store.locks import locked, try_locked
 from dreamsmk.store.records import Records, open_records
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "open_records",
     "place",
     "remove",
+    "try_locked",
     "write_bytes",
     "write_json",
 ]

@@ -1,47 +1,34 @@
 """The action store: what each fingerprint gave, and putting it back.
 
 Contract: an entry appears only after all its outputs are complete on disk, and an output is put back only while its
-bytes are what they were when they were stored. An entry whose blob is missing or damaged (a target that shares the
-blob's inode was edited in place, a disk failed) is dropped, which makes it a miss: it is never handed out.
+bytes are what they were when they were stored. An entry whose blob is missing or damaged is dropped, which makes it a
+miss: it is never handed out.
+
+A large output may share its inode with the target that it was put back to (`copies`), so that a user who edits that
+target in place edits the blob too. Every such write changes the blob's signature (inode, size, modification and change
+time), and `find` and `put_back` read a blob again whose signature is not the one it was last verified with; the time
+stamps that linking changes are carried over only where size and modification time stayed as they were.
+
+Whoever finds an entry and puts it back holds its lock meanwhile, or is ready for a `StoreError`: a collector never
+touches what is locked.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-from dreamsmk.errors import StoreError
+from dreamsmk.errors import IdentityError, StoreError
 from dreamsmk.hashing import DigestMemo
-from dreamsmk.store.files import locked, place, remove, replace, write_json
+from dreamsmk.hashing.observations import Observation, observe
+from dreamsmk.store.copies import free_of_links, move, place
+from dreamsmk.store.entry import Action, Output, parse_action, write_action
+from dreamsmk.store.files import remove, storing, sync_content
 from dreamsmk.store.home import Home
-
-VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One stored output.
-
-    Attributes:
-        kind: `table`, `file` or `folder`.
-        digest: What jobs that read it depend on: its rows, its bytes or its tree.
-        content: Digest of its bytes or its tree, which tells whether the stored copy is undamaged.
-    """
-
-    kind: str
-    digest: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One entry of the store."""
-
-    fingerprint: str
-    outputs: Mapping[str, Output]
+from dreamsmk.store.locks import locked, try_locked
 
 
 class ActionStore:
@@ -57,61 +44,76 @@ class ActionStore:
         self._memo = memo
 
     def find(self, fingerprint: str) -> Action | None:
-        """Returns the entry of a fingerprint if all its outputs are there and undamaged."""
+        """Returns the entry of a fingerprint if all its outputs are there and undamaged; marks it as used now.
+
+        Raises:
+            StoreError: A newer dreamsmk wrote it.
+        """
         path = self._home.action(fingerprint)
         try:
-            entry = json.loads(path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            content = path.read_bytes()
+        except FileNotFoundError:
             return None
-        if entry["version"] > VERSION:
-            raise StoreError(
-                f"this entry has version {entry['version']}, and this dreamsmk knows up to {VERSION}",
-                where=str(path),
-                hint="upgrade dreamsmk, or set DREAMSMK_HOME to another folder",
-            )
-        outputs = {role: Output(**output) for role, output in entry["outputs"].items()}
-        for role, output in outputs.items():
-            if not self._is_whole(self._home.blob(fingerprint) / role, output):
-                self.forget(fingerprint)
-                return None
-        return Action(fingerprint, outputs)
+        action = parse_action(content, fingerprint, path)
+        if action is None or not all(self._is_whole(fingerprint, *item) for item in action.outputs.items()):
+            _drop(path, content)
+            return None
+        with contextlib.suppress(OSError):  # the store of somebody else, or collected just now
+            os.utime(path)
+        return action
 
     def keep(self, fingerprint: str, made: Mapping[str, Path], kinds: Mapping[str, str]) -> Action:
-        """Moves finished outputs into the store and enters them.
+        """Moves finished outputs into the store and enters them: `take`, then `enter`."""
+        action = self.take(fingerprint, made, kinds)
+        self.enter(action)
+        return action
+
+    def take(self, fingerprint: str, made: Mapping[str, Path], kinds: Mapping[str, str]) -> Action:
+        """Moves finished outputs into the store, without an entry yet that says so.
 
         Args:
             fingerprint: The fingerprint that gave them; the caller holds its lock.
-            made: The outputs by role, on the store's file system.
+            made: The outputs by role.
             kinds: `table`, `file` or `folder` by role.
+
+        Raises:
+            StoreError: They cannot be moved or read.
         """
-        outputs = {}
         blob = self._home.blob(fingerprint)
-        remove(self._home.action(fingerprint))
-        for role, path in made.items():
-            replace(path, blob / role)
+        with storing(blob):
+            remove(self._home.action(fingerprint))
+            remove(blob)
+            for role, path in made.items():
+                free_of_links(path)
+                sync_content(path)
+                move(path, blob / role)
+        outputs = {}
+        for role in made:
             content = self._memo.of(blob / role, "tree" if kinds[role] == "folder" else "bytes")
             digest = self._memo.of(blob / role, "rows") if kinds[role] == "table" else content
             outputs[role] = Output(kinds[role], digest, content)
-        action = Action(fingerprint, outputs)
-        write_json(
-            self._home.action(fingerprint),
-            {"version": VERSION, "outputs": {role: asdict(output) for role, output in outputs.items()}},
-        )
-        return action
+        return Action(fingerprint, outputs)
+
+    def enter(self, action: Action) -> None:
+        """Enters what was taken: from now on it is found."""
+        write_action(self._home.action(action.fingerprint), action)
 
     def put_back(self, action: Action, targets: Mapping[str, Path]) -> None:
-        """Places every output of an entry at its target."""
+        """Places outputs of an entry at their targets.
+
+        Raises:
+            StoreError: A target cannot be written; or an output is gone or damaged, and the entry was dropped.
+        """
         for role, target in targets.items():
-            output = action.outputs[role]
-            blob = self._home.blob(action.fingerprint) / role
-            place(blob, target)
-            self._memo.note(target, _digests(output))
-            self._memo.note(blob, _digests(output))  # a hard link changed its ctime
+            if role not in action.outputs:
+                raise StoreError(f"the store has no {role!r} for this", where=str(target))
+            self._put_back(action.fingerprint, role, action.outputs[role], target)
 
     def in_place(self, action: Action, targets: Mapping[str, Path]) -> bool:
         """Says whether every target is known, by its stat alone, to be just what the entry holds."""
         return all(
-            self._memo.known(target, _content_kind(action.outputs[role])) == action.outputs[role].content
+            role in action.outputs
+            and self._memo.known(target, action.outputs[role].content_kind) == action.outputs[role].content
             for role, target in targets.items()
         )
 
@@ -119,24 +121,57 @@ class ActionStore:
         """Drops an entry, so that its job runs again."""
         remove(self._home.action(fingerprint))
 
-    # Any: a context manager of contextlib.
-    def lock(self, fingerprint: str) -> Any:
+    def lock(self, fingerprint: str) -> AbstractContextManager[None]:
         """Returns the lock of a fingerprint: two jobs that would make the same thing take turns."""
         return locked(self._home.lock(fingerprint))
 
-    def _is_whole(self, blob: Path, output: Output) -> bool:
+    def try_lock(self, fingerprint: str) -> AbstractContextManager[bool]:
+        """Returns the same lock for who would rather do something else than wait; its value says whether it is held."""
+        return try_locked(self._home.lock(fingerprint))
+
+    def _put_back(self, fingerprint: str, role: str, output: Output, target: Path) -> None:
+        blob = self._home.blob(fingerprint) / role
+        before = _observed(blob)
+        if before is None or not self._is_whole(fingerprint, role, output):
+            self.forget(fingerprint)
+            raise _damaged(blob, target)
+        with storing(target):
+            place(blob, target)
+        after = _observed(blob)
+        if after is None or _was_written(before, after):
+            self.forget(fingerprint)
+            remove(target)
+            raise _damaged(blob, target)
+        if after.signature != before.signature:
+            self._memo.note(blob, output.digests)  # a hard link changed nothing but its change time
+        self._memo.note(target, output.digests)
+
+    def _is_whole(self, fingerprint: str, role: str, output: Output) -> bool:
         try:
-            return self._memo.of(blob, _content_kind(output)) == output.content
-        except OSError:
+            return self._memo.of(self._home.blob(fingerprint) / role, output.content_kind) == output.content
+        except (OSError, IdentityError):
             return False
 
 
-def _content_kind(output: Output) -> Any:  # Any: the Literal of DigestMemo
-    return "tree" if output.kind == "folder" else "bytes"
+def _observed(path: Path) -> Observation | None:
+    try:
+        return observe(path)
+    except IdentityError:
+        return None
 
 
-def _digests(output: Output) -> dict[str, str]:
-    known = {_content_kind(output): output.content}
-    if output.kind == "table":
-        known["rows"] = output.digest
-    return known
+def _was_written(before: Observation, after: Observation) -> bool:
+    """Tells whether anything but the change time, which a new hard link changes, is different."""
+    return [(f.name, f.signature[:4]) for f in before.files] != [(f.name, f.signature[:4]) for f in after.files]
+
+
+def _damaged(blob: Path, target: Path) -> StoreError:
+    hint = "run it again: the job makes it anew"
+    return StoreError(f"the stored copy {str(blob)!r} is gone or damaged", where=str(target), hint=hint)
+
+
+def _drop(path: Path, content: bytes) -> None:
+    """Removes an entry that was found wanting, unless a job has entered a new one meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_bytes() == content:
+            path.unlink()

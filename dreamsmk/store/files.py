@@ -1,15 +1,19 @@
 """Files that appear whole or not at all: temporary name, fsync, rename.
 
-Contract: a reader of a path written here sees the old content or the new, never a part. A placed copy shares no inode
-with anything that another target uses, so that Snakemake's touch of one output never ages another.
+Contract: a reader of a path written here sees the old content or the new, never a part, after a power failure too.
+Whoever is killed leaves at most a hidden file beside the path, which `is_leftover` knows again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import ctypes
+import errno
+import json
 import os
+import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +22,22 @@ import orjson
 
 from dreamsmk.errors import StoreError
 
-# A file up to this size is copied rather than linked: a copy costs little, and an edit in place of the target can
-# then never reach the store.
-COPY_LIMIT_BYTES = 16 * 2**20
+# Up to this many files are synced one by one; for more, one sync of the whole file system is faster.
+_SYNC_EACH_UP_TO = 64
+_LEFTOVER_END = re.compile(r"\.[0-9a-f]{12}\.tmp")
+# What file systems answer that cannot sync a folder (some of FUSE and CIFS).
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
-_FICLONE = 0x40049409  # ioctl request of Linux that shares extents between two files (reflink)
+
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turns what the system says no to, while something is written at `path`, into a `StoreError`."""
+    try:
+        yield
+    except OSError as exc:
+        where = os.fsencode(exc.filename or path).decode("utf-8", "backslashreplace")
+        hint = "check free space and permissions"
+        raise StoreError(f"cannot write: {exc.strerror or exc}", where=where, hint=hint) from exc
 
 
 def sync_folder(folder: Path) -> None:
@@ -30,103 +45,152 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_content(path: Path) -> None:
+    """Makes the content of a file, or of all files of a folder, survive a power failure."""
+    if not is_real_folder(path):
+        _sync_file(path)
+        return
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+    if len(files) > _SYNC_EACH_UP_TO:
+        _sync_file_system(path)
+        return
+    for file in files:
+        _sync_file(file)
+    for folder, _, _ in os.walk(path):
+        sync_folder(Path(folder))
+
+
+def _sync_file(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file_system(path: Path) -> None:
+    sync = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if sync is None:
+        os.sync()  # not Linux
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if sync(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(descriptor)
 
 
 def beside(path: Path) -> Path:
     """Returns a hidden, unused name in the folder of `path`, on the same file system."""
-    return path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:12]}.tmp")
+    return path.with_name(f"{_leftover_start(path)}.{uuid.uuid4().hex[:12]}.tmp")
 
 
-# Any: JSON.
-def write_json(path: Path, value: object) -> None:
+def is_leftover(name: str, path: Path) -> bool:
+    """Tells whether a name is one that `beside(path)` gives."""
+    start = _leftover_start(path)
+    return name.startswith(start) and _LEFTOVER_END.fullmatch(name[len(start) :]) is not None
+
+
+def _leftover_start(path: Path) -> str:
+    # a name may have 255 bytes, not characters
+    return "." + path.name.encode("utf-8", "ignore")[:80].decode("utf-8", "ignore")
+
+
+def write_json(path: Path, value: object, *, is_durable: bool = True) -> None:
     """Writes JSON with sorted keys, atomically."""
-    write_bytes(path, orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2) + b"\n")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file atomically and durably."""
     try:
+        content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+    except orjson.JSONEncodeError:
+        # a path that is not UTF-8 has lone surrogates, which only `json` can write
+        content = json.dumps(value, sort_keys=True, indent=2).encode("ascii")
+    write_bytes(path, content + b"\n", is_durable=is_durable)
+
+
+def write_bytes(path: Path, content: bytes, *, is_durable: bool = True) -> None:
+    """Writes a file atomically.
+
+    Args:
+        path: The file; its folder is made too.
+        content: What it shall hold.
+        is_durable: Whether it must survive a power failure once this returns.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = beside(path)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as exc:
-        raise StoreError(
-            f"cannot write: {exc.strerror or exc}", where=str(path), hint="check free space and permissions"
-        ) from exc
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                if is_durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            remove(temporary)
+            raise
+        if is_durable:
+            sync_folder(path.parent)
+
+
+def is_real_folder(path: Path) -> bool:
+    """Tells whether a folder itself is there, not a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def remove(path: Path) -> None:
-    """Removes a file, link or folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    """Removes a file, link or folder, if it is there; read-only ones too, where the user owns them."""
+    if not is_real_folder(path):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if is_real_folder(path):
+        _make_writable(path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_writable(folder: Path) -> None:
+    """Lets the files of read-only folders be removed."""
+    with contextlib.suppress(OSError):
+        os.chmod(folder, stat.S_IRWXU)
+    for above, names, _ in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.chmod(os.path.join(above, name), stat.S_IRWXU)
 
 
 def replace(source: Path, target: Path) -> None:
-    """Moves a file or folder onto `target`, whatever stands there, on the same file system."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir() or (target.is_dir() and not target.is_symlink()):
-        # rename() cannot replace a folder that is not empty
-        remove(target)
-    os.replace(source, target)
-    sync_folder(target.parent)
+    """Moves a file or folder onto `target`, whatever stands there, on the same file system.
 
-
-def place(source: Path, target: Path) -> None:
-    """Puts a copy of a file or folder at `target`, in one step for whoever looks at it."""
+    Raises:
+        OSError: It cannot be moved; what stood there still does.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside(target)
+    aside = None
+    if is_real_folder(target) or (is_real_folder(source) and os.path.lexists(target)):
+        # rename() cannot replace a folder that is not empty, and removing it file by file would show parts of it
+        aside = beside(target)
+        os.replace(target, aside)
     try:
-        if source.is_dir():
-            for folder, _, names in os.walk(source):
-                inside = temporary / Path(folder).relative_to(source)
-                inside.mkdir(parents=True, exist_ok=True)
-                for name in names:
-                    _clone(Path(folder) / name, inside / name)
-        else:
-            _clone(source, temporary)
-        replace(temporary, target)
+        os.replace(source, target)
     except BaseException:
-        remove(temporary)
+        if aside is not None:
+            os.replace(aside, target)
         raise
-
-
-def _clone(source: Path, target: Path) -> None:
-    """Copies one file the cheapest way that is safe: reflink, hard link for what is large and unshared, else copy."""
-    status = source.stat()
-    if status.st_size > COPY_LIMIT_BYTES:
-        if _reflink(source, target):
-            return
-        if status.st_nlink == 1:
-            with contextlib.suppress(OSError):
-                os.link(source, target)
-                return
-    shutil.copyfile(source, target)
-
-
-def _reflink(source: Path, target: Path) -> bool:
-    with open(source, "rb") as reader, open(target, "wb") as writer:
-        try:
-            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
-        except OSError:
-            target.unlink()
-            return False
-    return True
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock, waiting for it; the system frees it when the process dies, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    sync_folder(target.parent)
+    if aside is not None:
+        remove(aside)

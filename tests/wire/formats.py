@@ -20,12 +20,15 @@ def last_user_message(body: dict[str, Any]) -> str:
     return ""
 
 
-def reply_text(body: dict[str, Any], rules: Rules) -> tuple[str | None, str]:
-    """Returns the reply's text and why it ended: by the first rule whose text the prompt holds, else by digest."""
+def reply_text(body: dict[str, Any], rules: Rules, number: int) -> tuple[str | None, str]:
+    """Returns the reply's text and why it ended: by the first rule whose text the prompt holds, else by digest.
+
+    `{number}` in a rule's text becomes the number of the call, as a model that samples never says the same twice.
+    """
     prompt = last_user_message(body)
     for contains, text in rules:
         if contains in prompt:
-            return text, "stop"
+            return text and text.replace("{number}", str(number)), "stop"
     digest = hashlib.sha256(prompt.encode()).hexdigest()[:8]
     words = f"Reply {digest} to: {prompt}".split(" ")
     limit = body.get("max_tokens", body.get("max_completion_tokens"))
@@ -36,7 +39,7 @@ def reply_text(body: dict[str, Any], rules: Rules) -> tuple[str | None, str]:
 
 def openai_reply(body: dict[str, Any], rules: Rules, number: int) -> web.Response:
     """Returns a chat completion."""
-    text, reason = reply_text(body, rules)
+    text, reason = reply_text(body, rules, number)
     prompt = sum(len(str(message.get("content")).split()) for message in body["messages"])
     written = len((text or "").split())
     reply = {
@@ -61,7 +64,7 @@ def openai_reply(body: dict[str, Any], rules: Rules, number: int) -> web.Respons
 
 def anthropic_reply(body: dict[str, Any], rules: Rules, number: int) -> web.Response:
     """Returns a message."""
-    text, reason = reply_text(body, rules)
+    text, reason = reply_text(body, rules, number)
     texts = [message.get("content") for message in body["messages"]] + [body.get("system", "")]
     reply = {
         "id": f"msg_{number}",

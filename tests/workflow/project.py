@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,11 @@ configfile: "config.yaml"
 module dream:
     snakefile: dreamsmk.rules()
     config: config
+
+rule all:
+    default_target: True
+    input: "{target}"
+
 """
 
 
@@ -63,11 +69,12 @@ class Project:
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def with_rules(cls, folder: Path, rules: str, config: dict[str, Any], **files: str) -> Project:
-        """Makes a project with one Snakefile that imports our rules."""
+    def with_rules(cls, folder: Path, rules: str, config: dict[str, Any], *, target: str, **files: str) -> Project:
+        """Makes a project with one Snakefile that imports our rules, and one target that it builds."""
         folder.mkdir(parents=True, exist_ok=True)
         project = cls(folder)
-        project.write("Snakefile", HEADER + rules)
+        shutil.copytree(ROOT / "workflow/profiles", folder / "profiles")
+        project.write("Snakefile", HEADER.format(target=target) + rules)
         project.configure(config)
         for name, text in files.items():
             project.write(name, text)
@@ -112,7 +119,7 @@ class Project:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
     def start(self, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
-        """Starts Snakemake in a process group of its own, so that it can be killed with its jobs."""
+        """Starts Snakemake and does not wait for it."""
         with output.open("wb") as file:
             return subprocess.Popen(
                 self.command(*arguments),
@@ -120,7 +127,6 @@ class Project:
                 env=self._environment(),
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
 
     def run(self, *arguments: str, fails: bool = False) -> Run:
@@ -156,13 +162,17 @@ class Project:
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and k != "DREAMSMK_HOME"}
-        return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", **self.environment}
+        return {**kept, "PYTHONPATH": str(ROOT), **self.environment}
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Sends SIGKILL to Snakemake and all its jobs."""
-    os.killpg(process.pid, signal.SIGKILL)
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Sends SIGKILL to Snakemake and to its jobs, which run in sessions of their own."""
+    tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for member in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
     process.wait()
+    psutil.wait_procs(tree, timeout=20)
 
 
 def wait_for(condition: Any, seconds: float = 120, process: subprocess.Popen[bytes] | None = None) -> None:

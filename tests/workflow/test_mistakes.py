@@ -26,7 +26,7 @@ def project_with(folder: Path, wire: WireServer, *, source: str = '"papers.csv"'
     config = {"models": {"teacher": {"provider": "openai", "model": "gpt", "base_url": wire.openai_url}}}
     papers = "title,abstract\na,About attention.\n"
     rules = RULES.format(input=source, params=lines)
-    return Project.with_rules(folder, rules, config, **{"papers.csv": papers})
+    return Project.with_rules(folder, rules, config, target="results/tweets.parquet", **{"papers.csv": papers})
 
 
 def refused(project: Project, wire: WireServer) -> str:
@@ -89,11 +89,10 @@ def test_an_unknown_input_role(tmp_path: Path, wire: WireServer) -> None:
 
 def test_a_column_that_a_later_rule_will_not_have(tmp_path: Path, wire: WireServer) -> None:
     project = project_with(tmp_path / "p", wire, columns='{"generations": "tweet"}')
+    project.replace("Snakefile", 'input: "results/tweets.parquet"', 'input: "results/short.parquet"')
     project.write(
         "Snakefile",
-        (project.folder / "Snakefile")
-        .read_text()
-        .replace("use rule", 'rule all:\n    default_target: True\n    input: "results/short.parquet"\n\n\nuse rule', 1)
+        (project.folder / "Snakefile").read_text()
         + """
 use rule process_with_prompt from dream as short with:
     input: "results/tweets.parquet"

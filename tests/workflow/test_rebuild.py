@@ -12,10 +12,6 @@ from tests.wire.server import WireServer
 from tests.workflow.project import Project
 
 TWO_STEPS = """
-rule all:
-    default_target: True
-    input: "results/short.parquet"
-
 use rule process_with_prompt from dream as tweets with:
     input: "papers.csv"
     output: "results/tweets.parquet"
@@ -39,7 +35,9 @@ PAPERS = "title,abstract\na,About attention.\nb,About scaling.\nc,About distilla
 @pytest.fixture
 def project(tmp_path: Path, wire: WireServer) -> Project:
     config = {"models": {"teacher": {"provider": "openai", "model": "gpt", "base_url": wire.openai_url}}}
-    project = Project.with_rules(tmp_path / "project", TWO_STEPS, config, **{"papers.csv": PAPERS})
+    project = Project.with_rules(
+        tmp_path / "project", TWO_STEPS, config, target="results/short.parquet", **{"papers.csv": PAPERS}
+    )
     run = project.run()
     assert run.worked == ["short", "tweets"]
     assert wire.count == 6
@@ -199,7 +197,7 @@ use rule data_from_prompt from dream as abstracts with:
         instruction="Write an abstract.",
 """
     config = {"models": {"teacher": {"provider": "openai", "model": "gpt", "base_url": wire.openai_url}}}
-    project = Project.with_rules(tmp_path / "project", rules, config)
+    project = Project.with_rules(tmp_path / "project", rules, config, target="results/abstracts.parquet")
     project.run()
     first = rows(project, "results/abstracts.parquet")["generations"].to_list()
     assert wire.count == 4

@@ -1,0 +1,80 @@
+"""Every rule's example runs, offline but for the package registry, and is clean under Snakemake's own linters."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.project import ROOT, Project
+
+EXAMPLES = sorted(path.parent for path in ROOT.glob("rules/*/example/Snakefile"))
+MODULES = sorted(path.parent.name for path in ROOT.glob("rules/*/meta.yaml"))
+
+
+@pytest.fixture(scope="module")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all examples, so that the embedded model is converted once."""
+    return tmp_path_factory.mktemp("home")
+
+
+def test_every_rule_has_an_example() -> None:
+    assert [path.parent.name for path in EXAMPLES] == MODULES
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
+def test_an_example_builds_its_targets_and_then_nothing(example: Path, tmp_path: Path, shared_home: Path) -> None:
+    shutil.copytree(example, tmp_path / "example")
+    project = Project(tmp_path / "example", {"DREAMSMK_HOME": str(shared_home)})
+    project.run()
+    made = re.findall(r'"((?:results|resources)/[^"]+)"', (example / "Snakefile").read_text())
+    assert made
+    for target in made:
+        assert (project.folder / target).exists(), target
+    assert project.run().did_nothing
+
+
+def test_a_new_workflow_of_the_command_line_runs(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    made = project.dreamsmk("init", "paper")
+    assert made.returncode == 0, made.stderr
+    paper = Project(tmp_path / "paper")
+    paper.run()
+    assert (paper.folder / "results/cards/tweets.md").read_text().startswith("---\n")
+    assert paper.run().did_nothing
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [ROOT, *EXAMPLES, ROOT / "dreamsmk/cli/template"],
+    ids=lambda folder: str(folder.relative_to(ROOT)) if folder != ROOT else "main",
+)
+def test_snakemake_lint_is_clean(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakefmt_is_clean() -> None:
+    snakefmt = Path(sys.executable).with_name("snakefmt")
+    checked = subprocess.run(
+        [snakefmt, "--check", "workflow", "rules", "dreamsmk/cli/template"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
