@@ -1,9 +1,24 @@
 """Many model calls, each paid for once: the call cache, the engine and the model that a task sees."""
 
-from dreamsmk.calls.cache import CallCache, ModelCalls
+from dreamsmk.calls.asking import PlannedModel
+from dreamsmk.calls.cache import CallCache, ModelCalls, RuleCalls
 from dreamsmk.calls.engine import Progress, answer
 from dreamsmk.calls.model import CachedModel
+from dreamsmk.calls.prices import Cost, cost_of, price_list
 from dreamsmk.calls.sqlite_cache import SqliteCallCache
 from dreamsmk.calls.tally import Tally
 
-__all__ = ["CachedModel", "CallCache", "ModelCalls", "Progress", "SqliteCallCache", "Tally", "answer"]
+__all__ = [
+    "CachedModel",
+    "CallCache",
+    "Cost",
+    "ModelCalls",
+    "PlannedModel",
+    "Progress",
+    "RuleCalls",
+    "SqliteCallCache",
+    "Tally",
+    "answer",
+    "cost_of",
+    "price_list",
+]

@@ -37,11 +37,30 @@ class ModelCalls:
     last_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class RuleCalls:
+    """What a cache holds of one model, as one rule asked it lately.
+
+    Attributes:
+        rule: The rule that asked.
+        calls: Replies that were looked at.
+        usage: Tokens of all of them.
+    """
+
+    rule: str
+    calls: int
+    usage: Usage
+
+
 class CallCache(Protocol):
     """Replies by key. Every method may be called from any thread, and raises `CacheError` alone."""
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Response]:
         """Returns the replies that are stored, by key; best asked for some 500 to 2,000 keys at a time."""
+        ...
+
+    def existing(self, keys: Sequence[str]) -> set[str]:
+        """Returns those of the keys that a reply is stored under, without reading any reply."""
         ...
 
     def put(self, key: str, request: Request, response: Response, *, rule: str = "", body: bytes | None = None) -> None:
@@ -69,6 +88,10 @@ class CallCache(Protocol):
 
     def stats(self) -> list[ModelCalls]:
         """Returns what is stored of each model, ordered by provider and model."""
+        ...
+
+    def lately(self, provider: str, model: str) -> list[RuleCalls]:
+        """Returns what the latest replies of a model came to, by rule; looks at a bounded number of replies."""
         ...
 
     def __enter__(self) -> Self: ...

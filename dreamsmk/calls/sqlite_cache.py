@@ -17,28 +17,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from dreamsmk.calls.cache import ModelCalls
+from dreamsmk.calls.cache import ModelCalls, RuleCalls
 from dreamsmk.calls.group_commit import GroupCommit
 from dreamsmk.calls.sqlite_file import abandon, open_database, reported
 from dreamsmk.hashing import canonical_bytes
 from dreamsmk.requests import Request, Response, Usage
 
 KEYS_PER_SELECT = 2000
+# Replies, of all models, that are looked at to learn how long those of one model are.
+LATEST_REPLIES = 10_000
 
 # A table with row ids: replies that were written one after another are read one after another.
 _SELECT = "SELECT key, response FROM calls WHERE key IN (SELECT value FROM json_each(?))"
+_EXISTING = "SELECT key FROM calls WHERE key IN (SELECT value FROM json_each(?))"
 _INSERT = """
 INSERT INTO calls (key, request, response, created_at, rule, model, provider) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO NOTHING
 """
-_STATS = """
-SELECT provider, model, count(*),
+_USAGE = """
        sum(json_extract(response, '$.usage.input_tokens')),
        sum(json_extract(response, '$.usage.cached_input_tokens')),
        sum(json_extract(response, '$.usage.output_tokens')),
-       sum(json_extract(response, '$.usage.reasoning_tokens')),
-       min(created_at), max(created_at)
+       sum(json_extract(response, '$.usage.reasoning_tokens'))
+"""
+_STATS = f"""
+SELECT provider, model, count(*), {_USAGE}, min(created_at), max(created_at)
 FROM calls GROUP BY provider, model ORDER BY provider, model
+"""
+_LATELY = f"""
+SELECT rule, count(*), {_USAGE}
+FROM calls WHERE rowid > (SELECT max(rowid) FROM calls) - ? AND provider = ? AND model = ? GROUP BY rule ORDER BY rule
 """
 
 
@@ -79,6 +87,15 @@ class SqliteCallCache:
             found.update((key, Response.from_json(json.loads(response))) for key, response in rows)
         return found
 
+    def existing(self, keys: Sequence[str]) -> set[str]:
+        """Returns those of the keys that a reply is stored under, without reading any reply."""
+        found = set(self._writer.unwritten(keys))
+        for start in range(0, len(keys), KEYS_PER_SELECT):
+            chunk = json.dumps(keys[start : start + KEYS_PER_SELECT])
+            with self._reading() as reader:
+                found.update(key for (key,) in reader.execute(_EXISTING, (chunk,)))
+        return found
+
     def put(self, key: str, request: Request, response: Response, *, rule: str = "", body: bytes | None = None) -> None:
         """Stores one reply, unless there is one under that key; never waits for the disk."""
         self._writer.add(_Entry(key, request, response, rule, body))
@@ -96,6 +113,13 @@ class SqliteCallCache:
             ModelCalls(provider, model, calls, Usage(*tokens), first_at, last_at)
             for provider, model, calls, *tokens, first_at, last_at in rows
         ]
+
+    def lately(self, provider: str, model: str) -> list[RuleCalls]:
+        """Returns what the latest replies of a model came to, by rule."""
+        self.flush()
+        with self._reading() as reader:
+            rows = reader.execute(_LATELY, (LATEST_REPLIES, provider, model)).fetchall()
+        return [RuleCalls(rule, calls, Usage(*tokens)) for rule, calls, *tokens in rows]
 
     def close(self) -> None:
         """Flushes and closes; harmless when closed already."""

@@ -19,7 +19,7 @@ from dreamsmk.hashing import canonical_bytes
 
 # Longer than this, a text is compared line by line.
 LONG_TEXT = 60
-_WRAP = 100
+_LONG_SENTENCE = 100
 _CONTEXT_LINES = 2
 # How a preimage is read: what was done, by what, with what, to what.
 _PREIMAGE_ORDER = ("v", "task", "code", "params", "models", "outputs", "inputs")
@@ -172,7 +172,5 @@ def _unpacked(inputs: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[
 
 def _lines(text: str) -> Iterable[str]:
     for line in text.splitlines():
-        if len(line) <= _WRAP:
-            yield line
-        else:
-            yield from re.split(r"(?<=[.!?;:,])\s+", line)
+        for sentence in re.split(r"(?<=[.!?;:])\s+", line) if len(line) > LONG_TEXT else [line]:
+            yield from re.split(r"(?<=,)\s+", sentence) if len(sentence) > _LONG_SENTENCE else [sentence]

@@ -70,8 +70,10 @@ def _parts(preimage: Mapping[str, Any]) -> list[str]:
     """Returns one line for each part of a fingerprint, so that two explanations can be compared with diff."""
     lines = [f"task {preimage['task']['name']} {preimage['task'].get('version', '')}".rstrip()]
     for name in ("params", "models", "code"):
-        for key, value in sorted((preimage.get(name) or {}).items()):
-            lines.append(f"{name}.{key} = {_short(value)}")
+        values = sorted((preimage.get(name) or {}).items())
+        lines += [f"{name}.{key} = {_short(value)}" for key, value in values if value not in (None, [], {})]
+        if unset := [key for key, value in values if value in (None, [], {})]:
+            lines.append(f"{name} that are not set: {', '.join(unset)}")
     for role, digests in sorted((preimage.get("inputs") or {}).items()):
         several = len(digests) > 1
         lines += [f"inputs.{role}{f'[{i}]' if several else ''} = {digest}" for i, digest in enumerate(digests)]

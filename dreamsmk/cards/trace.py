@@ -246,7 +246,7 @@ def _target(path: Path, record: Record) -> Target:
         recorded = PurePosixPath(str(output["path"]))
         if asked == recorded or asked.parts[-len(recorded.parts) :] == recorded.parts:
             return Target(path.as_posix(), role, str(record["fingerprint"]), output)
-    if len(outputs) > 1:
+    if len(outputs) > 1 and path.exists():
         digest = _digest(path)
         outputs = {r: o for r, o in outputs.items() if o["digest"] == digest} or outputs
     role = min(outputs)

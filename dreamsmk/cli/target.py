@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def record_of(target: Path, home: Home) -> tuple[Records, dict[str, Any]]:
     """
     records = open_records(home.path)
     if not target.exists():
-        raise SettingsError(f"there is no {str(target)!r}", hint=_nearest_path(target))
+        raise SettingsError(f"there is no {str(target)!r}", hint=nearest_path(target))
     record = records.producer(target)
     if record is None:
         changed = records.last_at(target) is not None
@@ -60,9 +61,33 @@ def record_of(target: Path, home: Home) -> tuple[Records, dict[str, Any]]:
     return records, record
 
 
-def _nearest_path(missing: Path) -> str:
+def nearest_path(missing: Path) -> str:
     """Returns a hint that names the path nearest to one that is not there, in the first folder above that is."""
     while not missing.parent.is_dir():
         missing = missing.parent
     names = [str(path) for path in missing.parent.glob("[!.]*")]
     return nearest(str(missing), names) if names else "run snakemake to make it"
+
+
+class LastMade:
+    """Records that know a target by its path, where its content is gone or was changed.
+
+    Args:
+        records: The records.
+        otherwise: What made, or would make, a target that they know neither by content nor by path.
+    """
+
+    # Any: JSON.
+    def __init__(self, records: Records, otherwise: Mapping[str, Any] | None = None) -> None:
+        self._records = records
+        self._otherwise = otherwise
+
+    # Any: JSON.
+    def producer(self, path: Path) -> Mapping[str, Any] | None:
+        """Returns the record of what is, or was last, at a path."""
+        return self._records.producer(path) or self._records.last_at(path) or self._otherwise
+
+    # Any: JSON.
+    def by_digest(self, digest: str, path: str) -> Mapping[str, Any] | None:
+        """Returns the record with an output of this content."""
+        return self._records.by_digest(digest, path)

@@ -51,6 +51,7 @@ class AnthropicProvider(ServiceProvider):
         has_schema=True,
         reserved=RESERVED,
         default_base_url=DEFAULT_BASE_URL,
+        default_max_tokens=DEFAULT_MAX_TOKENS,
     )
 
     def __init__(self, spec: ModelSpec) -> None:

@@ -33,6 +33,7 @@ class Capabilities:
         roles: The roles that a message may have.
         reserved: Names that `extra` and `options` must not hold, because each has a place of its own in a request.
         default_base_url: The endpoint that is used where the model spec has none.
+        default_max_tokens: The limit of new tokens that is sent where a request has none; None where none is sent.
     """
 
     sampling: frozenset[str]
@@ -44,6 +45,7 @@ class Capabilities:
     roles: frozenset[str] = frozenset({"system", "user", "assistant"})
     reserved: frozenset[str] = frozenset()
     default_base_url: str | None = None
+    default_max_tokens: int | None = None
 
 
 class Provider(ABC):

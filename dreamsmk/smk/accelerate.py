@@ -92,15 +92,19 @@ def finish_from_store(job: Any) -> bool:
         if job.dag.reason(job).forced:
             store.forget(fingerprint)
             return False
-        if ":" not in fingerprint or (action := store.find(fingerprint)) is None:
+        if ":" not in fingerprint:
             return False
-        targets = {r: p[0] for r, p in paths_by_role(job.output, binding.meta.outputs, where=job.rule.name).items()}
-        kept = store.in_place(action, targets)
-        if not kept:
-            store.put_back(action, targets)
-        Records(binding.home, binding.memo).placed(
-            fingerprint, {role: (path, action.outputs[role].digest) for role, path in targets.items()}
-        )
+        with store.try_lock(fingerprint) as is_held:
+            # held by another: a job that makes it, or the collector; the job's own process waits for either
+            if not is_held or (action := store.find(fingerprint)) is None:
+                return False
+            targets = {r: p[0] for r, p in paths_by_role(job.output, binding.meta.outputs, where=job.rule.name).items()}
+            kept = store.in_place(action, targets)
+            if not kept:
+                store.put_back(action, targets)
+            Records(binding.home, binding.memo).placed(
+                fingerprint, {role: (path, action.outputs[role].digest) for role, path in targets.items()}
+            )
         _leave_benchmark(job)
     except (DreamsmkError, OSError):
         return False  # the job itself tries again, and reports what is wrong

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from dreamsmk.hashing import DigestMemo
@@ -46,6 +47,11 @@ class Binding:
     def home(self) -> Home:
         """The folder of dreamsmk's state."""
         return Home.of(self.settings.home)
+
+    @property
+    def calls_path(self) -> Path:
+        """The file of the call cache."""
+        return Path(self.settings.cache) if self.settings.cache else self.home.calls
 
     @property
     def memo(self) -> DigestMemo:

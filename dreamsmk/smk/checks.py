@@ -61,8 +61,8 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
             spec = spec_of(alias, settings)
         except SettingsError as exc:
             raise SettingsError(exc.what, where=f"{where}, params.{position}", hint=exc.hint) from exc
-        provider = provider_class(spec.provider)
         try:
+            provider = provider_class(spec.provider)
             provider.check(spec)
             check_sampling(spec.provider, given, provider.capabilities)
         except DreamsmkError as exc:

@@ -16,12 +16,17 @@ from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.identify import identify
 from dreamsmk.smk.meta import rules_folder
 from dreamsmk.smk.roles import paths_by_role
+from dreamsmk.store import Records
 
 # More than this many threads do not make one local model faster on any machine that was measured; Snakemake lowers
 # the number to what `--cores` allows.
 LOCAL_THREADS = 8
 
 INVALID = "invalid"
+DAMAGED = "damaged"
+
+# The attribute of a workflow that is set while Snakemake finds out what to run.
+PLANNING = "_dreamsmk_is_planning"
 
 
 class Fingerprint:
@@ -50,7 +55,7 @@ class Fingerprint:
             params = self.binding.params(raw_params(rule, wildcards, offered), where=where)
             inputs = paths_by_role(offered["input"], self.binding.meta.inputs, where=where)
             outputs = paths_by_role(offered["output"], self.binding.meta.outputs, where=where)
-            return identify(
+            fingerprint = identify(
                 self.binding.meta,
                 params,
                 inputs,
@@ -59,9 +64,26 @@ class Fingerprint:
                 memo=self.binding.memo,
                 extra=extra_identity(self.binding, inputs),
             ).fingerprint
+            if self.is_planning and self._is_damaged(fingerprint, outputs):
+                return f"{DAMAGED} {fingerprint}"
+            return fingerprint
         except (DreamsmkError, OSError):
             # the graph's check reports it, in words; here Snakemake would wrap it in a trace
             return INVALID
+
+    @property
+    def is_planning(self) -> bool:
+        """Whether Snakemake is finding out what to run: only then is a damaged output a reason, never when it runs."""
+        return getattr(self.workflow, PLANNING, False)
+
+    def _is_damaged(self, fingerprint: str, outputs: Mapping[str, list[Path]]) -> bool:
+        """Says whether an output is no longer what this fingerprint put there: Snakemake never looks at outputs."""
+        records, memo = Records(self.binding.home, self.binding.memo), self.binding.memo
+        for path in (path for paths in outputs.values() for path in paths):
+            placed = records.placed_at(path)
+            if placed and placed["fingerprint"] == fingerprint and path.exists() and memo.of(path) != placed["digest"]:
+                return True
+        return False
 
     def _rule(self, output: Any) -> Any:
         """Finds the rule that is asking: `use rule a as b` makes two rules share this object."""
@@ -148,13 +170,11 @@ def _specs(workflow: Any, rulename: str, wildcards: Any) -> list[ModelSpec]:
     try:
         params = binding.params(raw_params(rule, wildcards, {}), where=f"rule {rulename}")
         aliases = model_aliases(binding.meta.params, params)
-        specs = [models[alias] for alias in aliases.values() if alias in (models := binding.settings.models)]
-        for spec in specs:
-            provider_class(spec.provider)
-        return specs
+        models = binding.settings.models
     except (DreamsmkError, TypeError):
         # reported by the graph's check; a parameter function that wants inputs cannot be asked this early
         return []
+    return [models[alias] for alias in aliases.values() if alias in models]
 
 
 def _is_local(spec: ModelSpec) -> bool:

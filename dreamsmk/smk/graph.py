@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import SettingsError
+from dreamsmk.hashing import DigestMemo
 from dreamsmk.smk.binding import Binding, binding_of
 from dreamsmk.smk.checks import check_jobs, job_params
 from dreamsmk.smk.directives import extra_identity
@@ -85,8 +86,9 @@ class Graph:
 
     def incomplete(self, job: Job) -> bool:
         """Says whether a run was stopped while it made a job's outputs, or is making them now."""
-        # nothing is forced here but what `force_incomplete` forces
-        return not self.dag.forcefiles.isdisjoint(job.output)
+        # beside what was asked for, nothing is forced here but what `force_incomplete` forces
+        asked_for = {os.path.relpath(target) for target in self.workflow.dag_settings.forcerun}
+        return not (self.dag.forcefiles - asked_for).isdisjoint(job.output)
 
     def waits_for(self, job: Job) -> list[Job]:
         """Returns the jobs that would run before a job and whose outputs it reads."""
@@ -114,10 +116,14 @@ class Graph:
         paths = paths_by_role(job.output, self._bound(job).meta.outputs, where=f"{_where(job)}, output")
         return {role: several[0] for role, several in paths.items()}
 
-    def identify(self, job: Job) -> Identified:
+    def identify(self, job: Job, memo: DigestMemo | None = None) -> Identified:
         """Returns the fingerprint that a job of ours would have now, and its preimage.
 
         Inputs that another job is still to make count with the content that they have now, or had last.
+
+        Args:
+            job: The job.
+            memo: Gives the digests of its inputs, where they are not those of the files on disk.
 
         Raises:
             DreamsmkError: The job has no identity: a parameter is wrong, a model is unknown.
@@ -129,7 +135,7 @@ class Graph:
             inputs,
             outputs=self.outputs(job),
             settings=binding.settings,
-            memo=binding.memo,
+            memo=memo or binding.memo,
             extra=extra_identity(binding, inputs),
         )
 
@@ -152,7 +158,7 @@ class Graph:
 
 
 @contextlib.contextmanager
-def open_graph(
+def open_graph(  # noqa: PLR0913 - Snakemake's own options, all but the targets by keyword
     targets: Sequence[Path | str] = (),
     *,
     snakefile: Path | str | None = None,
@@ -160,6 +166,7 @@ def open_graph(
     configfiles: Sequence[Path | str] = (),
     config: Sequence[str] = (),
     rerun_triggers: Sequence[str] | None = None,
+    forcerun: Sequence[str] = (),
 ) -> Iterator[Graph]:
     """Opens the workflow of a folder and gives its graph.
 
@@ -171,12 +178,14 @@ def open_graph(
         configfiles: As `--configfile`.
         config: As `--config`: `name=value`.
         rerun_triggers: As `--rerun-triggers`, by name: `mtime`, `params`, `input`, `software-env`, `code`.
+        forcerun: As `--forcerun`: rules and files whose jobs run whatever they find.
 
     Raises:
         SettingsError: There is no workflow, it cannot be read, or none of its rules makes a target.
     """
     arguments = [*_flag("--snakefile", [snakefile] if snakefile else []), *_flag("--configfile", configfiles)]
     arguments += [*_flag("--config", config), *_flag("--rerun-triggers", rerun_triggers or ())]
+    arguments += _flag("--forcerun", forcerun)
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
         if directory is not None:

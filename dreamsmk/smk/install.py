@@ -14,6 +14,7 @@ from dreamsmk.settings import model_aliases
 from dreamsmk.smk.accelerate import accelerate
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.checks import check_jobs
+from dreamsmk.smk.directives import PLANNING
 from dreamsmk.smk.identify import local_folders, spec_of
 from dreamsmk.smk.meta import rule_names
 from dreamsmk.smk.refusal import refusal
@@ -39,7 +40,11 @@ def install(workflow: Any) -> None:
 
     def build_dag() -> None:
         assert build is not None
-        build()
+        setattr(workflow, PLANNING, True)
+        try:
+            build()
+        finally:
+            setattr(workflow, PLANNING, False)
         if workflow.is_main_process:
             _translated(lambda: check_jobs(workflow))
 

@@ -102,9 +102,10 @@ def _run(job: Job, progress: JobProgress) -> None:
             started, clock = datetime.now(UTC), time.monotonic()
             with _devices(job) as devices:
                 record, made = work(job, identified, progress, devices)
-            action = store.keep(identified.fingerprint, made, {role: binding.meta.outputs[role].kind for role in made})
+            action = store.take(identified.fingerprint, made, {role: binding.meta.outputs[role].kind for role in made})
             finished = record(action, started, time.monotonic() - clock)
             records.write(finished)
+            store.enter(action)  # after the record, so that there is no entry without one
             progress.note(_summary(finished))
         else:
             progress.note("restored from the store")
@@ -129,7 +130,7 @@ def _check(job: Job) -> None:
 @contextlib.contextmanager
 def _devices(job: Job) -> Iterator[list[str]]:
     """Holds the job's GPUs, and shows them and its threads to the libraries that will be loaded."""
-    lease = lease_gpus(int(job.resources.get("gpu", 0)), job.binding.home)
+    lease = lease_gpus(int(job.resources.get("gpu", 0)))
     os.environ[VISIBLE] = ",".join(lease.devices)
     for name, value in {
         "OMP_NUM_THREADS": str(job.threads),

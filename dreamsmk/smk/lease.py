@@ -13,13 +13,18 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
-from dreamsmk.errors import SettingsError
-from dreamsmk.store import Home
+from dreamsmk.errors import SettingsError, StoreError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 WAIT_SECONDS = 0.5
+
+# One folder a machine, not one a workflow: two workflows share the GPUs and not a home, and a home on a network file
+# system is shared by machines that do not share GPUs. Not the temporary folder of the environment, which Snakemake sets
+# anew for each job.
+LEASES = Path("/tmp")
 
 # A scheduler that sets one of these has already given the job its devices.
 _SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST", "_CONDOR_SCRATCH_DIR")
@@ -43,16 +48,17 @@ class Lease:
         self._held.clear()
 
 
-def lease_gpus(wanted: int, home: Home, environment: Mapping[str, str] | None = None) -> Lease:
+def lease_gpus(wanted: int, environment: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Lease:
     """Waits for free devices and takes them.
 
     Args:
         wanted: How many; on a machine without a GPU the lease is empty, and the job runs on the CPU.
-        home: Where the leases lie.
         environment: The environment to read, that of the process by default.
+        folder: Where the leases lie; all jobs of this user on this machine share one by default.
 
     Raises:
         SettingsError: More than one device is wanted, and the machine has fewer.
+        StoreError: The leases cannot be written.
     """
     env = os.environ if environment is None else environment
     devices = visible_devices(env)
@@ -68,8 +74,9 @@ def lease_gpus(wanted: int, home: Home, environment: Mapping[str, str] | None = 
             where="resources.gpu",
             hint="lower the rule's gpu, or show more devices in CUDA_VISIBLE_DEVICES",
         )
+    leases = folder or LEASES / f"dreamsmk-leases-{os.getuid()}"
     while True:
-        lease = _try_take(devices, wanted, home)
+        lease = _try_take(devices, wanted, leases)
         if lease is not None:
             return lease
         time.sleep(WAIT_SECONDS)
@@ -87,13 +94,11 @@ def visible_devices(environment: Mapping[str, str]) -> list[str]:
     return [str(index) for index in range(count)]
 
 
-def _try_take(devices: list[str], wanted: int, home: Home) -> Lease | None:
+def _try_take(devices: list[str], wanted: int, leases: Path) -> Lease | None:
     """Takes all or nothing, so that two jobs that want two devices each cannot hold one each for ever."""
     lease = Lease([])
     for device in devices:
-        path = home.lease(device.replace("/", "_"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a")  # noqa: SIM115 - the lease lasts as long as the file is open
+        file = _opened(leases / device.replace("/", "_"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -105,3 +110,11 @@ def _try_take(devices: list[str], wanted: int, home: Home) -> Lease | None:
             return lease
     lease.release()
     return None
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open(path, "a", encoding="utf-8")
+    except OSError as exc:
+        raise StoreError(f"cannot take a GPU: {exc.strerror or exc}", where=str(path)) from exc

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dreamsmk.errors import SettingsError, nearest
-from dreamsmk.tasks import Task
+from dreamsmk.tasks import Plan, Rows, Task
 
 Kind = Literal["table", "file", "folder"]
 Columns = Callable[[Mapping[str, Any], Mapping[str, Sequence[str] | None]], dict[str, list[str] | None]]
@@ -77,6 +77,18 @@ class RuleMeta:
         module, _, _ = self.task.partition(":")
         columns: Columns | None = getattr(import_module(module), "columns", None)
         return columns
+
+    def load_rows(self) -> Rows | None:
+        """Returns the function that tells the outputs' rows without running the task, where there is one."""
+        module, _, _ = self.task.partition(":")
+        rows: Rows | None = getattr(import_module(module), "rows", None)
+        return rows
+
+    def load_plan(self) -> Plan | None:
+        """Returns the function that tells what the task would ask models, where there is one."""
+        module, _, _ = self.task.partition(":")
+        plan: Plan | None = getattr(import_module(module), "plan", None)
+        return plan
 
 
 def rules_folder() -> Path:

@@ -127,7 +127,7 @@ def _read(api: Any, given: Any) -> Any:
         workdir=given.directory,
     )
     # `force_incomplete`: the graph is wanted, not the error that asks for --rerun-incomplete
-    opened.dag(DAGSettings(rerun_triggers=given.rerun_triggers, force_incomplete=True))
+    opened.dag(DAGSettings(rerun_triggers=given.rerun_triggers, force_incomplete=True, forcerun=given.forcerun))
     return opened._workflow
 
 

@@ -7,17 +7,18 @@ tokens, times, versions.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamsmk.calls import CachedModel, SqliteCallCache
-from dreamsmk.errors import StoreError
+from dreamsmk.errors import StoreError, TableError
 from dreamsmk.hashing import DigestMemo, digest_file, digest_tree
 from dreamsmk.smk.environment import describe_environment
 from dreamsmk.smk.identify import Identified, identity_json, spec_of
-from dreamsmk.store import Action, Home, remove
+from dreamsmk.store import Action, remove
 from dreamsmk.store.records import VERSION
 from dreamsmk.tables import column_types, is_table_path, row_count
 from dreamsmk.tasks import Context
@@ -43,7 +44,7 @@ def work(
     outputs = _fresh_outputs(scratch / "outputs", job.targets)
     (scratch / "work").mkdir(parents=True, exist_ok=True)
     models: dict[str, CachedModel] = {}
-    with SqliteCallCache(_cache_path(job.binding.settings.cache, home)) as cache:
+    with SqliteCallCache(job.binding.calls_path) as cache:
 
         def model(alias: str) -> CachedModel:
             if alias not in models:
@@ -109,10 +110,6 @@ def _described(job: Job, role: str, made: Path) -> dict[str, Any]:
     return entry
 
 
-def _cache_path(configured: str | None, home: Home) -> Path:
-    return Path(configured) if configured else home.calls
-
-
 # Any: JSON.
 def _record(
     job: Job,
@@ -144,6 +141,10 @@ def _input(path: Path, memo: DigestMemo) -> dict[str, Any]:
         entry["size_bytes"] = path.stat().st_size
     if entry["kind"] == "table" and path.suffix == ".parquet":
         entry |= {"rows": row_count(path), "columns": column_types(path)}
+    elif entry["kind"] == "table" and path.suffix != ".txt":
+        # a file of such a suffix that the task did not read as a table need not be one
+        with contextlib.suppress(TableError):
+            entry["rows"] = row_count(path)
     return entry
 
 
@@ -153,7 +154,7 @@ def _model(alias: str, job: Job, identified: Identified, used: CachedModel | Non
         "spec": spec.group("identity") | spec.group("sampling"),
         "identity": identity_json(identified.identities[alias]),
         "about": spec.group("about"),
-        "calls": used.tally.to_json() if used else {},
+        "calls": used.calls_json() if used else {},
     }
 
 

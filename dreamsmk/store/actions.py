@@ -24,7 +24,7 @@ from pathlib import Path
 from dreamsmk.errors import IdentityError, StoreError
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.hashing.observations import Observation, observe
-from dreamsmk.store.copies import free_of_links, move, place
+from dreamsmk.store.copies import make_self_contained, move, place
 from dreamsmk.store.entry import Action, Output, parse_action, write_action
 from dreamsmk.store.files import remove, storing, sync_content
 from dreamsmk.store.home import Home
@@ -62,6 +62,16 @@ class ActionStore:
             os.utime(path)
         return action
 
+    def peek(self, fingerprint: str) -> Action | None:
+        """Returns the entry of a fingerprint as `find` would, and neither marks nor drops it."""
+        path = self._home.action(fingerprint)
+        try:
+            action = parse_action(path.read_bytes(), fingerprint, path)
+        except FileNotFoundError:
+            return None
+        is_whole = action is not None and all(self._is_whole(fingerprint, *item) for item in action.outputs.items())
+        return action if is_whole else None
+
     def keep(self, fingerprint: str, made: Mapping[str, Path], kinds: Mapping[str, str]) -> Action:
         """Moves finished outputs into the store and enters them: `take`, then `enter`."""
         action = self.take(fingerprint, made, kinds)
@@ -84,7 +94,7 @@ class ActionStore:
             remove(self._home.action(fingerprint))
             remove(blob)
             for role, path in made.items():
-                free_of_links(path)
+                make_self_contained(path)
                 sync_content(path)
                 move(path, blob / role)
         outputs = {}

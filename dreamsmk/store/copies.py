@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from dreamsmk.store.files import beside, is_real_folder, remove, replace, sync_content
@@ -56,8 +57,8 @@ def move(source: Path, target: Path) -> None:
         remove(source)
 
 
-def free_of_links(path: Path) -> None:
-    """Replaces symbolic links, at a path and in it, by copies of what they lead to.
+def make_self_contained(path: Path) -> None:
+    """Replaces symbolic links, at a path and in it, by copies of what they lead to, and lets its folders be moved.
 
     Raises:
         OSError: A link leads nowhere.
@@ -71,10 +72,11 @@ def free_of_links(path: Path) -> None:
             remove(temporary)
             raise
     elif path.is_dir():
+        os.chmod(path, path.stat().st_mode | stat.S_IRWXU)  # a read-only folder cannot be renamed
         for folder, folders, files in os.walk(path):
             for name in (*folders, *files):
                 if os.path.islink(inside := os.path.join(folder, name)):
-                    free_of_links(Path(inside))
+                    make_self_contained(Path(inside))
 
 
 def _copy(source: Path, target: Path, *, may_link: bool) -> None:

@@ -25,6 +25,7 @@ from dreamsmk.errors import StoreError
 # Up to this many files are synced one by one; for more, one sync of the whole file system is faster.
 _SYNC_EACH_UP_TO = 64
 _LEFTOVER_END = re.compile(r"\.[0-9a-f]{12}\.tmp")
+_LEFTOVER_END_LENGTH = len(".0123456789ab.tmp")
 # What file systems answer that cannot sync a folder (some of FUSE and CIFS).
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
@@ -94,10 +95,11 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{_leftover_start(path)}.{uuid.uuid4().hex[:12]}.tmp")
 
 
-def is_leftover(name: str, path: Path) -> bool:
-    """Tells whether a name is one that `beside(path)` gives."""
-    start = _leftover_start(path)
-    return name.startswith(start) and _LEFTOVER_END.fullmatch(name[len(start) :]) is not None
+def is_leftover(name: str, path: Path | None = None) -> bool:
+    """Tells whether a name is one that `beside(path)` gives, or `beside` any path."""
+    start, end = name[:-_LEFTOVER_END_LENGTH], name[-_LEFTOVER_END_LENGTH:]
+    is_start = start.startswith(".") if path is None else start == _leftover_start(path)
+    return is_start and _LEFTOVER_END.fullmatch(end) is not None
 
 
 def _leftover_start(path: Path) -> str:

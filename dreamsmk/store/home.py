@@ -7,6 +7,7 @@
     records/         how each target was made
     scratch/         outputs and checkpoints of jobs that have not finished, by fingerprint
     locks/ leases/   one file a fingerprint; one file a device
+    trash/           what is being deleted: moved here in one step, then removed file by file
 
 Contract: nothing but this file knows these names.
 """
@@ -14,10 +15,14 @@ Contract: nothing but this file knows these names.
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-VERSION = 1
+# What lies in the home one file or folder a fingerprint.
+Part = Literal["actions", "blobs", "records", "scratch", "locks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Home:
         """The folder whose entries name the fingerprints that gave an output of this digest."""
         return self.path / "records" / "by_output" / _sharded(digest)
 
+    def maker(self, digest: str, fingerprint: str) -> Path:
+        """The empty file that says that a fingerprint gave an output of this digest."""
+        return self.makers(digest) / _name(fingerprint)
+
     def target(self, name: str) -> Path:
         """What was last put at a path; `name` is a digest of that path."""
         return self.path / "records" / "targets" / _sharded(name).with_suffix(".json")
@@ -73,6 +82,49 @@ class Home:
         """The lease of a device."""
         return self.path / "leases" / device
 
+    @property
+    def trash(self) -> Path:
+        """The folder of what is being deleted."""
+        return self.path / "trash"
+
+    def discarded(self) -> Path:
+        """Returns an unused name in the trash."""
+        return self.trash / uuid.uuid4().hex
+
+    def fingerprints(self, part: Part) -> Iterator[str]:
+        """Yields the fingerprints that have something in a part of the home, sorted."""
+        folders = [self.path / part] if part == "locks" else _shards(self.path / part)
+        for folder in folders:
+            for name in _names(folder):
+                if name.startswith(_FINGERPRINT_START):
+                    yield _digest(name.removesuffix(".json"))
+
+    def targets(self) -> Iterator[Path]:
+        """Yields the files that say what was last put at a path."""
+        for shard in _shards(self.path / "records" / "targets"):
+            yield from (shard / name for name in _names(shard) if name.endswith(".json") and name[0] != ".")
+
+    def makers_of(self, digest: str) -> list[str]:
+        """Returns the fingerprints that gave an output of this digest, sorted."""
+        return [_digest(name) for name in _names(self.makers(digest)) if name[0] != "."]
+
+    def folders_of_files(self) -> Iterator[Path]:
+        """Yields the folders in which dreamsmk writes small files of its own."""
+        for part in ("actions", "records", "records/targets"):
+            yield from _shards(self.path / part)
+
+    def sizes(self) -> dict[str, list[Path]]:
+        """Returns the paths of each part of the home, by its name."""
+        folders = ("actions", "blobs", "records", "scratch", "trash")
+        parts = {name: [self.path / name] for name in folders}
+        for database in (self.calls, self.digests):
+            # SQLite keeps what is not in the file yet beside it
+            parts[database.stem] = [database.with_name(database.name + end) for end in ("", "-wal", "-shm")]
+        return parts
+
+
+_FINGERPRINT_START = "xxh3-"
+
 
 def _name(digest: str) -> str:
     return digest.replace(":", "-")
@@ -81,3 +133,19 @@ def _name(digest: str) -> str:
 def _sharded(digest: str) -> Path:
     name = _name(digest)
     return Path(name.rsplit("-", 1)[-1][:2]) / name
+
+
+def _digest(name: str) -> str:
+    """Returns the digest that a name stands for: `xxh3-12ab` is `xxh3:12ab`."""
+    return ":".join(name.rsplit("-", 1))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _shards(folder: Path) -> list[Path]:
+    return [folder / name for name in _names(folder) if len(name) == 2]

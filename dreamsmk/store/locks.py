@@ -1,7 +1,8 @@
 """Locks between processes, which the system frees when their holder dies, however it dies.
 
-Contract: at most one process holds the lock of a path. Whoever holds it may delete the file: those that wait for it
-notice, and take the file that is there then. A process that was forked, and not made anew, shares its parent's lock.
+Contract: at most one process holds the lock of a path. Whoever holds it may delete the file as its last
+act: those that wait for it notice, and take the file that is there then. A process that was forked, and not made anew,
+shares its parent's lock.
 """
 
 from __future__ import annotations

@@ -38,19 +38,22 @@ class Records:
         fingerprint = record["fingerprint"]
         write_json(self._home.record(fingerprint), record)
         for output in record["outputs"].values():
-            write_bytes(self._home.makers(output["digest"]) / fingerprint.replace(":", "-"), b"")
+            write_bytes(self._home.maker(output["digest"], fingerprint), b"")
 
     def placed(self, fingerprint: str, targets: Mapping[str, tuple[Path, str]]) -> None:
         """Notes that outputs of a fingerprint now stand at these paths, each with its digest."""
         for path, digest in targets.values():
-            value = {"path": str(path), "fingerprint": fingerprint, "digest": digest}
-            write_json(self._home.target(_path_name(path)), value)
+            value = {"path": str(path), "at": str(path.absolute()), "fingerprint": fingerprint, "digest": digest}
+            # not durable: where it is lost, the record is found by the content alone
+            write_json(self._home.target(self._name(path)), value, is_durable=False)
 
     def load(self, fingerprint: str) -> dict[str, Any] | None:
         """Returns the record of a fingerprint."""
         try:
             record: dict[str, Any] = json.loads(self._home.record(fingerprint).read_bytes())
         except (FileNotFoundError, ValueError):
+            return None
+        if not isinstance(record, dict) or "record_version" not in record:
             return None
         if record["record_version"] > VERSION:
             raise StoreError(
@@ -73,22 +76,27 @@ class Records:
         current = self._current(Path(path))
         if current and current["digest"] == digest and (record := self.load(current["fingerprint"])):
             return record
-        folder = self._home.makers(digest)
-        names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-        found = [record for name in names if (record := self.load(name.replace("-", ":", 1)))]
+        found = [record for fingerprint in self._home.makers_of(digest) if (record := self.load(fingerprint))]
         return max(found, key=lambda r: (str(r["finished_at"]), r["fingerprint"]), default=None)
+
+    # Any: JSON.
+    def placed_at(self, path: Path) -> dict[str, Any] | None:
+        """Returns the `fingerprint` and `digest` of what was last put at a path, whatever stands there now."""
+        return self._current(path)
 
     def last_at(self, path: Path) -> dict[str, Any] | None:
         """Returns the record of what was last put at a path, whatever stands there now."""
         current = self._current(path)
         return self.load(current["fingerprint"]) if current else None
 
+    def _name(self, path: Path) -> str:
+        """Names a path relative to the home's folder, so that a project that was moved keeps what it knew."""
+        absolute, root = path.absolute(), self._home.path.parent
+        named = absolute.relative_to(root) if absolute.is_relative_to(root) else absolute
+        return digest_bytes(str(named).encode("utf-8", "surrogateescape"))
+
     def _current(self, path: Path) -> dict[str, Any] | None:
-        try:
-            current: dict[str, Any] = json.loads(self._home.target(_path_name(path)).read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return current
+        return read_placed(self._home.target(self._name(path)))
 
 
 def open_records(home: Path) -> Records:
@@ -97,5 +105,11 @@ def open_records(home: Path) -> Records:
     return Records(opened, DigestMemo(opened.digests))
 
 
-def _path_name(path: Path) -> str:
-    return digest_bytes(str(path.absolute()).encode("utf-8", "surrogateescape"))
+# Any: JSON.
+def read_placed(path: Path) -> dict[str, Any] | None:
+    """Returns what a file of `Home.targets` says was put somewhere; None where it says nothing."""
+    try:
+        placed: dict[str, Any] = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return placed if isinstance(placed, dict) and {"path", "fingerprint", "digest"} <= placed.keys() else None

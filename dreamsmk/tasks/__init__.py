@@ -1,5 +1,5 @@
 """What targets are made by."""
 
-from dreamsmk.tasks.context import Context, Model, Progress, Task
+from dreamsmk.tasks.context import Asked, Context, Model, Plan, Progress, Rows, Task
 
-__all__ = ["Context", "Model", "Progress", "Task"]
+__all__ = ["Asked", "Context", "Model", "Plan", "Progress", "Rows", "Task"]

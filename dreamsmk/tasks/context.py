@@ -7,7 +7,7 @@ nothing of Snakemake, fingerprints or the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +56,24 @@ class Model(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a task asks one model: made by one function for the task itself and for its plan.
+
+    Attributes:
+        prompts: One a request.
+        requests: The requests, each made as it is asked for; they can be read once.
+    """
+
+    model: Model
+    prompts: Sequence[str]
+    requests: Iterator[Request]
+
+    def answer(self) -> Iterator[Response]:
+        """Returns one reply a prompt, in their order."""
+        return self.model.answer(self.requests, total=len(self.prompts))
+
+
 @dataclass(slots=True)
 class Context:
     """The one argument of a task.
@@ -94,3 +112,10 @@ class Context:
 
 
 Task = Callable[[Context], None]
+
+# Beside a task that asks models, its module has `plan(context)`: what the task would ask, without asking it.
+Plan = Callable[[Context], Iterator[Asked]]
+
+# Beside a task, its module may have `rows(params, inputs)`: the rows of each output role from those of each input role,
+# None where they cannot be known. Any: JSON.
+Rows = Callable[[Mapping[str, Any], Mapping[str, int | None]], dict[str, int | None]]

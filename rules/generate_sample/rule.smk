@@ -10,7 +10,7 @@ rule generate_sample:
         gpu=smk.gpu(workflow),
         gpu_manufacturer=smk.gpu_manufacturer(workflow),
         mem_mb=4000,
-        runtime=240,
+        runtime=60,
     params:
         dreamsmk=smk.Fingerprint(workflow, config, "generate_sample"),
         dreamsmk_module=smk.module_of(config, "generate_sample"),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dreamsmk.calls import CallCache, ModelCalls
+from dreamsmk.calls import CallCache, ModelCalls, RuleCalls
 from dreamsmk.requests import Message, ModelIdentity, Request, Response, Usage
 
 OpenCache = Callable[[], CallCache]
@@ -35,6 +35,27 @@ class CallCacheContract:
         request = ask("hello")
         cache.put(request.key(), request, reply("hi"))
         assert cache.get_many([request.key()]) == {request.key(): reply("hi")}
+
+    def test_what_exists_is_known_without_its_reply(self, open_cache):
+        asked = [ask(f"question {number}") for number in range(3000)]
+        with open_cache() as cache:
+            for request in asked[::2]:
+                cache.put(request.key(), request, reply("hi"))
+            keys = [request.key() for request in asked]
+            assert cache.existing(keys) == set(keys[::2])
+        with open_cache() as cache:
+            assert cache.existing(keys) == set(keys[::2])
+            assert cache.existing([]) == set()
+
+    def test_what_a_model_wrote_lately_is_told_by_rule(self, cache):
+        for rule, text, model in [("a", "1", "model-a"), ("a", "2", "model-a"), ("b", "3", "model-a"), ("a", "4", "x")]:
+            request = ask(text, model)
+            cache.put(request.key(), request, reply("hi"), rule=rule)
+        assert cache.lately("echo", "model-a") == [
+            RuleCalls("a", 2, Usage(10, 2, 14, 4)),
+            RuleCalls("b", 1, Usage(5, 1, 7, 2)),
+        ]
+        assert cache.lately("echo", "unknown") == []
 
     def test_what_was_put_is_found_by_the_next_one(self, open_cache):
         request = ask("hello")

@@ -41,7 +41,7 @@ def refused(project: Project, wire: WireServer) -> str:
 
 
 @pytest.mark.parametrize(
-    "params, said",
+    ("params", "said"),
     [
         ({"instrution": '"x"'}, ["instrution", "instruction", "tweets"]),
         ({"temperature": '"hot"'}, ["temperature", "number"]),
@@ -59,7 +59,7 @@ def test_a_wrong_param(tmp_path: Path, wire: WireServer, params: dict[str, str],
 
 
 @pytest.mark.parametrize(
-    "change, said",
+    ("change", "said"),
     [
         (
             {"models": {"teacher": {"provider": "openai", "model": "gpt", "temprature": 1}}},

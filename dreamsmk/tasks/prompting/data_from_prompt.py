@@ -6,10 +6,10 @@ the same, a sample stays what it is for ever, and raising n pays for the new one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.prompting.generations import generation_columns, write_generations
 from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.sampling import sampling_of
@@ -20,6 +20,28 @@ TEMPERATURE = 1.0
 
 def data_from_prompt(context: Context) -> None:
     """Asks a model n times for the same thing."""
+    asked = _ask(context)
+    context.facts["rows"] = write_generations(context.output(), context.params, {}, asked.prompts, asked.answer())
+
+
+def plan(context: Context) -> Iterator[Asked]:
+    """Yields what the task would ask."""
+    yield _ask(context)
+
+
+# Any: JSON.
+def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
+    """Returns the columns of the table."""
+    return {"table": generation_columns(params, [])}
+
+
+# Any: JSON.
+def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Returns the number of rows: n."""
+    return {"table": params["n"]}
+
+
+def _ask(context: Context) -> Asked:
     params = context.params
     instruction = read_instruction(context)
     model = context.model(params["model"])
@@ -29,12 +51,4 @@ def data_from_prompt(context: Context) -> None:
         sampling["temperature"] = TEMPERATURE
         context.facts["sampling"] = {"temperature": TEMPERATURE}
     prompts = [instruction] * n
-    requests = model.requests(prompts, system=params["system_prompt"], samples=range(n), **sampling)
-    replies = model.answer(requests, total=n)
-    context.facts["rows"] = write_generations(context.output(), params, {}, prompts, replies)
-
-
-# Any: JSON.
-def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
-    """Returns the columns of the table."""
-    return {"table": generation_columns(params, [])}
+    return Asked(model, prompts, model.requests(prompts, system=params["system_prompt"], samples=range(n), **sampling))

@@ -44,6 +44,19 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     return {part: None if have is None else list(have) for part in PARTS if params[part] is not None}
 
 
+# Any: JSON.
+def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Returns the number of rows of each part.
+
+    Raises:
+        SettingsError: The sizes do not fit the number of rows.
+        TableError: A part would be empty.
+    """
+    have = inputs.get("table")
+    sizes = {part: params[part] for part in PARTS if params[part] is not None}
+    return dict.fromkeys(sizes) if have is None else dict(_counts(sizes, have, "params"))
+
+
 def _counts(sizes: Mapping[str, float], height: int, where: str) -> dict[str, int]:
     """Turns shares or counts into counts that add up to the number of rows."""
     total = sum(sizes.values())

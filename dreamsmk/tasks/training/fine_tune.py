@@ -42,6 +42,12 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     return {"model": None}
 
 
+# Any: JSON values of every type.
+def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Returns the number of rows of each output role: a folder has none."""
+    return {"model": None}
+
+
 def fine_tune(context: Context) -> None:
     """Trains a model to answer the input column with the output column.
 

@@ -1,0 +1,180 @@
+"""What one job will ask models: counted where all that it reads is settled, else worked out from its rows.
+
+Contract: the requests are those of the task itself, made by the same function (`plan` in the task's module). Where a
+table is still to be made the task is planned for one empty row, and that is multiplied by the rows to come.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dreamsmk.calls import PlannedModel, cost_of
+from dreamsmk.requests import Usage
+from dreamsmk.settings import column_references
+from dreamsmk.smk.binding import Binding
+from dreamsmk.smk.identify import Identified, spec_of
+from dreamsmk.smk.planning.ahead import Ahead
+from dreamsmk.smk.planning.counting import CHARACTERS_PER_TOKEN, CallCounter, Counted, Lengths
+from dreamsmk.smk.planning.lines import ModelLine
+from dreamsmk.tables import write_table
+from dreamsmk.tasks import Asked, Context
+
+_PLACEHOLDER = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """A job of ours that will do its work.
+
+    Attributes:
+        rule: Its rule in the workflow.
+        rows: Rows that its tables will have; None where that is not known.
+    """
+
+    rule: str
+    binding: Binding
+    # Any: JSON.
+    params: Mapping[str, Any]
+    inputs: Mapping[str, list[Path]]
+    identified: Identified
+    rows: int | None
+
+
+class Silent:
+    """A `Progress` that says nothing."""
+
+    def update(self, done: int, total: int | None = None, **facts: str | int | float) -> None:
+        """Says nothing."""
+
+    def note(self, text: str) -> None:
+        """Says nothing."""
+
+
+def exact_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator[tuple[ModelLine, float | None]]:
+    """Yields what a job asks each model, counted, and how many tokens a reply has; all it reads must be settled."""
+    inputs = {role: [ahead.readable(path) for path in paths] for role, paths in job.inputs.items()}
+    calls_path = job.binding.calls_path
+    for model, asked in _asked(job, inputs, ahead.folder):
+        counted = counter.count(asked.requests, calls_path)
+        lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, calls_path)
+        tokens = counted.characters / CHARACTERS_PER_TOKEN
+        line = _line(model, counted, lengths, cached=counted.requests - counted.to_make, input_tokens=tokens)
+        yield line, lengths.output_tokens
+
+
+def estimated_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator[tuple[ModelLine, float | None]]:
+    """Yields what a job will ask each model, by the rows to come, and how many tokens a reply has."""
+    inputs, is_scaled = _placeholders(job, ahead)
+    texts = [expected.text_tokens for path in _tables(job) if (expected := ahead.expected(path)) is not None]
+    text_tokens = (texts[0] if texts else None) if is_scaled else 0.0
+    for model, asked in _asked(job, inputs, ahead.folder):
+        # the keys are not final: other texts, or another model
+        counted = counter.count(asked.requests, None)
+        lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, job.binding.calls_path)
+        each = lengths.input_tokens
+        if each is None and text_tokens is not None:
+            each = counted.characters / CHARACTERS_PER_TOKEN / max(counted.to_make, 1) + text_tokens
+        if is_scaled:
+            counted.requests = counted.to_make = counted.requests * (job.rows or 0)
+        tokens = None if each is None else each * counted.to_make
+        known = None if is_scaled and job.rows is None else counted
+        yield _line(model, known, lengths, cached=None, input_tokens=tokens), lengths.output_tokens
+
+
+def _asked(job: PlannedJob, inputs: Mapping[str, list[Path]], scratch: Path) -> Iterator[tuple[PlannedModel, Asked]]:
+    plan = job.binding.meta.load_plan()
+    if plan is None:
+        return
+
+    def model(alias: str) -> PlannedModel:
+        return PlannedModel(alias, spec_of(alias, job.binding.settings), job.identified.identities[alias])
+
+    context = Context(
+        params=job.params,
+        inputs=inputs,
+        outputs={},
+        scratch=scratch,
+        model=model,
+        progress=Silent(),
+        settings=job.binding.config,
+        home=job.binding.home.path,
+    )
+    for asked in plan(context):
+        assert isinstance(asked.model, PlannedModel)
+        yield asked.model, asked
+
+
+def _line(
+    model: PlannedModel, counted: Counted | None, lengths: Lengths, *, cached: int | None, input_tokens: float | None
+) -> ModelLine:
+    """Returns a line.
+
+    Args:
+        model: The model.
+        counted: What it is asked; None where nobody can say.
+        lengths: How long the calls are.
+        cached: Rows that nothing is sent for.
+        input_tokens: Tokens of all calls that will be made.
+    """
+    to_make = counted.to_make if counted is not None else None
+    sent = _tokens(to_make, input_tokens)
+    written = _tokens(to_make, None if lengths.output_tokens is None else lengths.output_tokens * (to_make or 0))
+    cost = cost_of(model.spec, Usage(input_tokens=sent or 0, output_tokens=written or 0), calls=to_make or 1)
+    is_known = to_make == 0 or cost.source == "local" or None not in (sent, written)
+    return ModelLine(
+        alias=model.alias,
+        model=model.spec.model,
+        requests=counted.requests if counted is not None else None,
+        cached=cached,
+        to_make=to_make,
+        input_tokens=sent,
+        output_tokens=written,
+        output_basis=lengths.output_basis,
+        cost_usd=(0.0 if to_make == 0 else cost.usd) if is_known else None,
+        prices=cost.source,
+    )
+
+
+def _tokens(calls: int | None, tokens: float | None) -> int | None:
+    """Returns the tokens of some calls; None where either is not known, and 0 of no calls."""
+    if calls == 0:
+        return 0
+    return math.ceil(tokens) if calls is not None and tokens is not None else None
+
+
+def _tables(job: PlannedJob) -> Iterator[Path]:
+    for role, declared in job.binding.meta.inputs.items():
+        if declared.kind == "table":
+            yield from job.inputs.get(role, [])
+
+
+def _placeholders(job: PlannedJob, ahead: Ahead) -> tuple[dict[str, list[Path]], bool]:
+    """Returns the inputs with stand-ins for those that nobody knows yet, and whether one of these is a table."""
+    stand_ins: dict[str, list[Path]] = {}
+    is_scaled = False
+    for role, paths in job.inputs.items():
+        declared = job.binding.meta.inputs.get(role)
+        stand_ins[role] = []
+        for path in paths:
+            if declared is None or not ahead.is_unsettled(path):
+                stand_ins[role].append(ahead.readable(path))
+            elif declared.kind == "table":
+                is_scaled = True
+                stand_ins[role].append(_one_empty_row(job, role, ahead.folder))
+            else:
+                stand_ins[role].append(ahead.folder / "text")
+                stand_ins[role][-1].write_text(_PLACEHOLDER, encoding="utf-8")
+    return stand_ins, is_scaled
+
+
+def _one_empty_row(job: PlannedJob, role: str, folder: Path) -> Path:
+    import polars
+
+    names = [column for of, column, _ in column_references(job.binding.meta.params, job.params) if of == role]
+    path = folder / "row.parquet"
+    write_table(polars.DataFrame({name: [""] for name in names} or {"text": [""]}), path)
+    return path

@@ -1,0 +1,233 @@
+"""What a fingerprint covers, and what it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars
+import pytest
+
+from dreamsmk.errors import SettingsError
+from dreamsmk.hashing import DigestMemo
+from dreamsmk.settings import ModelSpec, Settings, spec_fields, validate_params
+from dreamsmk.smk.identify import NOT_YET, Identified, identify
+from dreamsmk.smk.meta import load_meta
+
+Identify = Callable[..., Identified]
+
+PARAMS = {
+    "process_with_prompt": {"model": "teacher", "inputs": "text", "instruction": "Summarize."},
+    "generate_sample": {"models": {"before": "base", "after": "tuned"}, "inputs": "text"},
+    "fine_tune": {"model": "teacher", "inputs": "question", "outputs": "answer"},
+}
+# By the start of the annotation: a value that no field of that type has by default.
+OTHER: Mapping[str, Any] = {
+    "str": "other",
+    "float": 0.75,
+    "int": 7,
+    "tuple": ("END",),
+    "Mapping": {"reasoning": "high"},
+}
+SPECIAL = {"provider": "openai", "dtype": "float32", "base_url": "http://127.0.0.1:9/v1", "chat_template": "{{ m }}"}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A table of two texts."""
+    path = tmp_path / "table.csv"
+    path.write_text("text\na\nb\n")
+    return path
+
+
+@pytest.fixture
+def fingerprint(memo: DigestMemo, table: Path) -> Identify:
+    """Identifies a job of a rule."""
+
+    def of(
+        rule: str = "process_with_prompt", *, models: Mapping[str, ModelSpec] | None = None, **given: Any
+    ) -> Identified:
+        meta = load_meta(rule)
+        raw = PARAMS[rule] | given.pop("params", {})
+        return identify(
+            meta,
+            validate_params(meta.params, raw, where=rule),
+            given.pop("inputs", {"table": [table]}),
+            outputs=given.pop("outputs", set(meta.outputs)),
+            settings=Settings(models=models or {"teacher": spec()}),
+            memo=memo,
+            **given,
+        )
+
+    return of
+
+
+def spec(**values: Any) -> ModelSpec:
+    return ModelSpec(**{"provider": "echo", "model": "echo", **values})
+
+
+def changed(field: dataclasses.Field[Any]) -> ModelSpec:
+    """Returns the spec with one field changed."""
+    kind = next(kind for kind in OTHER if str(field.type).startswith(kind))
+    return spec(**{field.name: SPECIAL.get(field.name, OTHER[kind])})
+
+
+def names(*groups: Any) -> list[Any]:
+    return [pytest.param(field, id=field.name) for group in groups for field in spec_fields(group)]
+
+
+@pytest.mark.parametrize("field", names("identity", "sampling"))
+def test_every_field_that_decides_replies_decides_the_fingerprint(
+    fingerprint: Identify, field: dataclasses.Field[Any]
+) -> None:
+    assert changed(field) != spec()
+    assert fingerprint(models={"teacher": changed(field)}).fingerprint != fingerprint().fingerprint
+
+
+@pytest.mark.parametrize("field", names("execution", "about"))
+def test_no_field_that_decides_only_speed_or_words_on_cards_does(
+    fingerprint: Identify, field: dataclasses.Field[Any]
+) -> None:
+    assert changed(field) != spec()
+    assert fingerprint(models={"teacher": changed(field)}).fingerprint == fingerprint().fingerprint
+
+
+def test_every_field_of_a_model_spec_belongs_to_one_of_these_groups() -> None:
+    grouped = [field.name for group in ("identity", "sampling", "execution", "about") for field in spec_fields(group)]
+    assert sorted(grouped) == sorted(field.name for field in dataclasses.fields(ModelSpec))
+
+
+def test_a_model_may_get_another_alias(fingerprint: Identify) -> None:
+    renamed = fingerprint(models={"gpt": spec()}, params={"model": "gpt"})
+    assert renamed.fingerprint == fingerprint().fingerprint
+    assert renamed.aliases == {"model": "gpt"}
+
+
+def test_several_models_may_get_other_aliases_but_not_change_places(fingerprint: Identify) -> None:
+    one, two = spec(model="one"), spec(model="two")
+    first = fingerprint("generate_sample", models={"base": one, "tuned": two}).fingerprint
+    aliases = {"models": {"before": "x", "after": "y"}}
+    assert fingerprint("generate_sample", models={"x": one, "y": two}, params=aliases).fingerprint == first
+    assert fingerprint("generate_sample", models={"x": two, "y": one}, params=aliases).fingerprint != first
+
+
+def test_the_column_that_a_model_fills_counts(fingerprint: Identify) -> None:
+    models = {"base": spec(), "tuned": spec(model="two")}
+    other = {"models": {"before": "base", "later": "tuned"}}
+    first = fingerprint("generate_sample", models=models).fingerprint
+    assert fingerprint("generate_sample", models=models, params=other).fingerprint != first
+
+
+def test_an_unknown_alias_is_an_error_with_the_nearest_one(fingerprint: Identify) -> None:
+    with pytest.raises(SettingsError, match="no model 'teachr'") as caught:
+        fingerprint(params={"model": "teachr"})
+    assert caught.value.hint == "did you mean 'teacher'?"
+
+
+def test_a_value_that_is_written_out_counts_as_its_default(fingerprint: Identify) -> None:
+    written = fingerprint(params={"temperature": None, "separator": "\n\n", "keep": []})
+    assert written.fingerprint == fingerprint().fingerprint
+
+
+@pytest.mark.parametrize("params", [{"temperature": 0}, {"instruction": "Sum up."}, {"system_prompt": ""}])
+def test_every_param_counts(fingerprint: Identify, params: dict[str, Any]) -> None:
+    assert fingerprint(params=params).fingerprint != fingerprint().fingerprint
+
+
+def test_a_param_that_decides_no_result_does_not_count(fingerprint: Identify, table: Path) -> None:
+    inputs = {"train": [table]}
+    often = fingerprint("fine_tune", inputs=inputs, params={"save_steps": 3})
+    assert often.fingerprint == fingerprint("fine_tune", inputs=inputs).fingerprint
+
+
+def test_where_an_input_lies_does_not_count_and_what_is_in_it_does(
+    fingerprint: Identify, table: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "elsewhere" / "other_name.csv"
+    moved.parent.mkdir()
+    moved.write_bytes(table.read_bytes())
+    assert fingerprint(inputs={"table": [moved]}).fingerprint == fingerprint().fingerprint
+    moved.write_text("text\na\nc\n")
+    assert fingerprint(inputs={"table": [moved]}).fingerprint != fingerprint().fingerprint
+
+
+def test_how_a_table_is_compressed_does_not_count(fingerprint: Identify, tmp_path: Path) -> None:
+    found = set()
+    for compression in ("zstd", "uncompressed"):
+        path = tmp_path / f"{compression}.parquet"
+        polars.DataFrame({"text": ["a", "b"]}).write_parquet(path, compression=compression)
+        found.add(fingerprint(inputs={"table": [path]}).fingerprint)
+    assert len(found) == 1
+
+
+def test_inputs_that_change_places_count(fingerprint: Identify, table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("text\nx\n")
+    one = fingerprint("fine_tune", inputs={"train": [table], "validation": [other]})
+    two = fingerprint("fine_tune", inputs={"train": [other], "validation": [table]})
+    assert one.fingerprint != two.fingerprint
+
+
+def test_the_order_of_inputs_with_the_same_role_counts(memo: DigestMemo, table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("text\nx\n")
+
+    def of(*targets: Path) -> str:
+        given = {"target": list(targets)}
+        meta = load_meta("card")
+        params = validate_params(meta.params, {}, where="card")
+        return identify(meta, params, given, outputs={"json"}, settings=Settings(), memo=memo).fingerprint
+
+    assert of(table, other) != of(other, table)
+
+
+def test_an_input_that_is_gone_counts_as_what_it_was_last(fingerprint: Identify, table: Path) -> None:
+    before = fingerprint().fingerprint
+    table.unlink()
+    assert fingerprint().fingerprint == before
+
+
+def test_an_input_that_nobody_ever_saw_is_not_there_yet(fingerprint: Identify, tmp_path: Path) -> None:
+    identified = fingerprint(inputs={"table": [tmp_path / "never.csv"]})
+    assert identified.preimage.inputs == {"table": [NOT_YET]}
+
+
+def test_a_local_model_counts_by_its_content_even_when_it_is_gone(fingerprint: Identify, tmp_path: Path) -> None:
+    def of(name: str) -> str:
+        local = spec(provider="transformers", model=str(tmp_path / name))
+        return fingerprint(models={"teacher": local}).fingerprint
+
+    for name in ("one", "copy", "trained"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_text("weights" if name != "trained" else "other weights")
+    first = of("one")
+    assert of("copy") == first
+    assert of("trained") != first
+    (tmp_path / "one" / "model.safetensors").unlink()
+    (tmp_path / "one").rmdir()
+    assert of("one") == first
+
+
+def test_no_path_and_no_alias_is_part_of_the_preimage(fingerprint: Identify, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "model.safetensors").write_text("weights")
+    local = spec(provider="transformers", model=str(tmp_path / "weights"))
+    preimage = fingerprint(models={"quaintalias": local}, params={"model": "quaintalias"}).preimage
+    assert str(tmp_path) not in str(preimage.canonical())
+    assert "quaintalias" not in str(preimage.canonical())
+
+
+def test_the_files_of_local_models_are_no_inputs_of_their_own(fingerprint: Identify, table: Path) -> None:
+    inputs = {"table": [table], "model_teacher": [table]}
+    assert fingerprint(inputs=inputs).fingerprint == fingerprint().fingerprint
+
+
+def test_the_outputs_that_are_made_count(fingerprint: Identify) -> None:
+    assert fingerprint(outputs={"table"}).fingerprint == fingerprint().fingerprint
+    assert fingerprint(outputs=set()).fingerprint != fingerprint().fingerprint
+
+
+def test_what_else_a_result_depends_on_counts(fingerprint: Identify) -> None:
+    assert fingerprint(extra={"records": ["x"]}).fingerprint != fingerprint().fingerprint
