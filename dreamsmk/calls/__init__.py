@@ -1,9 +1,10 @@
 """Many model calls, each paid for once: the call cache, the engine and the model that a task sees."""
 
 from dreamsmk.calls.asking import PlannedModel
-from dreamsmk.calls.cache import CallCache, ModelCalls, RuleCalls
+from dreamsmk.calls.cache import CallCache, ModelCalls, RuleCalls, StoredCall
 from dreamsmk.calls.engine import Progress, answer
 from dreamsmk.calls.model import CachedModel
+from dreamsmk.calls.nearest import nearest_call
 from dreamsmk.calls.prices import Cost, cost_of, price_list
 from dreamsmk.calls.sqlite_cache import SqliteCallCache
 from dreamsmk.calls.tally import Tally
@@ -17,8 +18,10 @@ __all__ = [
     "Progress",
     "RuleCalls",
     "SqliteCallCache",
+    "StoredCall",
     "Tally",
     "answer",
     "cost_of",
+    "nearest_call",
     "price_list",
 ]

@@ -8,10 +8,10 @@ key is part of any of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from dreamsmk.requests import Request, Response, Usage
 
@@ -52,6 +52,23 @@ class RuleCalls:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call that a cache has, without its reply.
+
+    Attributes:
+        request: The canonical JSON of the request, as a value.
+        created_at: When the reply arrived: UTC, ISO 8601.
+        rule: The rule that asked first.
+    """
+
+    key: str
+    # Any: JSON.
+    request: Mapping[str, Any]
+    created_at: str
+    rule: str
+
+
 class CallCache(Protocol):
     """Replies by key. Every method may be called from any thread, and raises `CacheError` alone."""
 
@@ -80,6 +97,16 @@ class CallCache(Protocol):
 
     def flush(self) -> None:
         """Returns when every reply that was put is durable."""
+        ...
+
+    def stored(self, *, model: str | None = None, containing: str = "", limit: int = 1000) -> list[StoredCall]:
+        """Returns calls that are stored, the newest first.
+
+        Args:
+            model: Only those of this model id.
+            containing: Only those whose canonical JSON contains this text.
+            limit: The most that are returned.
+        """
         ...
 
     def close(self) -> None:

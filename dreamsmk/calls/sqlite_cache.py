@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from dreamsmk.calls.cache import ModelCalls, RuleCalls
+from dreamsmk.calls.cache import ModelCalls, RuleCalls, StoredCall
 from dreamsmk.calls.group_commit import GroupCommit
 from dreamsmk.calls.sqlite_file import abandon, open_database, reported
 from dreamsmk.hashing import canonical_bytes
@@ -47,6 +47,10 @@ FROM calls GROUP BY provider, model ORDER BY provider, model
 _LATELY = f"""
 SELECT rule, count(*), {_USAGE}
 FROM calls WHERE rowid > (SELECT max(rowid) FROM calls) - ? AND provider = ? AND model = ? GROUP BY rule ORDER BY rule
+"""
+_STORED = """
+SELECT key, request, created_at, rule FROM calls
+WHERE (? IS NULL OR model = ?) AND instr(request, ?) > 0 ORDER BY rowid DESC LIMIT ?
 """
 
 
@@ -120,6 +124,13 @@ class SqliteCallCache:
         with self._reading() as reader:
             rows = reader.execute(_LATELY, (LATEST_REPLIES, provider, model)).fetchall()
         return [RuleCalls(rule, calls, Usage(*tokens)) for rule, calls, *tokens in rows]
+
+    def stored(self, *, model: str | None = None, containing: str = "", limit: int = 1000) -> list[StoredCall]:
+        """Returns calls that are stored, the newest first; see `CallCache.stored`."""
+        self.flush()
+        with self._reading() as reader:
+            rows = reader.execute(_STORED, (model, model, containing, limit)).fetchall()
+        return [StoredCall(key, json.loads(request), created_at, rule) for key, request, created_at, rule in rows]
 
     def close(self) -> None:
         """Flushes and closes; harmless when closed already."""

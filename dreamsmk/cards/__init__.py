@@ -13,7 +13,16 @@ from dreamsmk.cards.difference import (
 )
 from dreamsmk.cards.explain import explain_json, explain_text
 from dreamsmk.cards.markdown import card_markdown
-from dreamsmk.cards.outlook import CodeChange, InputChange, Outlook, State, headline, outlook_json, outlook_text
+from dreamsmk.cards.outlook import (
+    CodeChange,
+    InputChange,
+    Outlook,
+    State,
+    Verdict,
+    headline,
+    outlook_json,
+    outlook_text,
+)
 from dreamsmk.cards.rows import RowChanges, row_changes
 from dreamsmk.cards.samples import Sample, read_sample
 from dreamsmk.cards.schema import card_schema, check_card
@@ -45,6 +54,7 @@ __all__ = [
     "Step",
     "Target",
     "Trace",
+    "Verdict",
     "View",
     "build_card",
     "card_markdown",

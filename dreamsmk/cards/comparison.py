@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dreamsmk.cards.difference import ABSENT, Difference, difference_lines, preimage_differences
+from dreamsmk.cards.outlook import CodeChange, code_lines
 from dreamsmk.cards.trace import Edge, Step, Trace, is_digest
 
 Level = Literal["same bytes", "same rows", "same inputs", "same plan", "different plan"]
@@ -59,11 +60,19 @@ class Leaf:
         part: `plan` for a part of the recipe, `source` for the content of a source.
         difference: Where and what; the path begins with the name of the step.
         path: Where the source lies, in the first workflow.
+        code: What of a function differs.
     """
 
     part: Literal["plan", "source"]
     difference: Difference
     path: str = ""
+    code: CodeChange | None = None
+
+    # Any: JSON.
+    def to_json(self) -> dict[str, Any]:
+        """Returns the leaf as JSON."""
+        found = {"part": self.part, **self.difference.to_json()}
+        return found | ({"source": self.path} if self.path else {}) | ({"diff": self.code.diffs()} if self.code else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,8 @@ def compare(one: Side, other: Side) -> Comparison:
 
 def leaf_lines(leaf: Leaf) -> list[str]:
     """Returns a difference for people; that of a source names the file."""
+    if leaf.code is not None:
+        return list(code_lines(leaf.difference, leaf.code))
     first, *rest = difference_lines(leaf.difference)
     return [first.replace(":", f" ({leaf.path}):", 1) if leaf.path else first, *rest]
 
@@ -152,7 +163,13 @@ def _recipe_leaves(left: Step, right: Step) -> Iterator[Leaf]:
     name = _name(left, right)
     for found in preimage_differences(_recipe(left), _recipe(right)):
         if not (_is_model_digest(found) or found.path[0] == "inputs"):
-            yield Leaf("plan", Difference((name, *found.path), found.before, found.after))
+            code = _code_change(left, right, found.path[1]) if found.path[0] == "code" else None
+            yield Leaf("plan", Difference((name, *found.path), found.before, found.after), code=code)
+
+
+def _code_change(left: Step, right: Step, position: str) -> CodeChange | None:
+    before, after = ((step.record.get("code") or {}).get(position) for step in (left, right))
+    return CodeChange.of(before, after) if before and after else None
 
 
 def _edge_leaves(left: Step, right: Step, steps: _Steps) -> Iterator[Leaf]:

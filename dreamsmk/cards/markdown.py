@@ -139,7 +139,7 @@ def _calls(totals: Mapping[str, Any]) -> str:
 def _cost(card: Mapping[str, Any]) -> str:
     totals = card["totals"]
     unknown = totals["models_without_cost"]
-    if totals["cost_usd"] is not None:
+    if totals["cost_usd"]:
         gap = f", without {', '.join(map(escaped, unknown))} ({NOT_RECORDED})" if unknown else ""
         return f"US\\${totals['cost_usd']:.4f}{gap}"
     return NOT_RECORDED if unknown else "none: every reply came from a local model or from the cache"

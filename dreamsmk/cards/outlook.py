@@ -43,10 +43,28 @@ class InputChange:
 
 @dataclass(frozen=True, slots=True)
 class CodeChange:
-    """The sources of a user function and of what it refers to, by name, then and now."""
+    """The sources of those parts of a user function that differ, by name, then and now; empty where there was none."""
 
     before: Mapping[str, str]
     after: Mapping[str, str]
+
+    # Any: JSON of a record.
+    @classmethod
+    def of(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> CodeChange:
+        """Returns what differs between two functions, each with the digest and the source of its parts by name.
+
+        A part whose digest is the same may well have other comments: that is no change.
+        """
+        old, new = before.get("parts") or {}, after.get("parts") or {}
+        names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        return cls(
+            {name: str((before.get("sources") or {}).get(name, "")) for name in names},
+            {name: str((after.get("sources") or {}).get(name, "")) for name in names},
+        )
+
+    def diffs(self) -> dict[str, list[str]]:
+        """Returns the unified diff of each part, by name."""
+        return {name: list(text_diff(source, self.after[name])) for name, source in self.before.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +194,7 @@ def _change_lines(outlook: Outlook) -> Iterator[str]:
         if change.path[0] == "inputs":
             yield from _input_lines(change, outlook.inputs.get(change.name, InputChange()))
         elif change.path[0] == "code":
-            yield from _code_lines(change, outlook.code.get(change.name))
+            yield from code_lines(change, outlook.code.get(change.name))
         elif change.path[0] == "models":
             alias = outlook.aliases.get(change.path[1])
             first, *rest = difference_lines(change)
@@ -201,16 +219,15 @@ def _input_lines(change: Difference, known: InputChange) -> Iterator[str]:
         yield f"  changes  {known.changes}"
 
 
-def _code_lines(change: Difference, known: CodeChange | None) -> Iterator[str]:
-    if known is None:
+def code_lines(change: Difference, known: CodeChange | None) -> Iterator[str]:
+    """Yields the name of a function and the diff of each of its parts; both digests where no source was kept."""
+    if known is None or not known.before:
         yield from difference_lines(change)
         return
     yield f"{change.name}:"
-    for name in sorted({*known.before, *known.after}):
-        old, new = known.before.get(name, ""), known.after.get(name, "")
-        if old != new:
-            yield f"  {name}"
-            yield from (f"    {line}" for line in text_diff(old, new))
+    for name, diff in known.diffs().items():
+        yield f"  {name}"
+        yield from (f"    {line}" for line in diff)
 
 
 # Any: JSON.
@@ -224,11 +241,7 @@ def _change_json(outlook: Outlook, change: Difference) -> dict[str, Any]:
         found["input"] |= {"changes": known.changes.to_json()} if known.changes else {}
         found |= {"diff": list(text_diff(*known.texts))} if known.texts else {}
     if code := outlook.code.get(change.name):
-        found["diff"] = {
-            name: list(text_diff(code.before.get(name, ""), code.after.get(name, "")))
-            for name in sorted({*code.before, *code.after})
-            if code.before.get(name) != code.after.get(name)
-        }
+        found["diff"] = code.diffs()
     return found
 
 

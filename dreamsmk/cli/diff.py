@@ -13,7 +13,7 @@ from typing import Any
 from dreamsmk.cards import Comparison, Leaf, Level, Side, compare, leaf_lines, trace, weakest
 from dreamsmk.cli.paint import painted
 from dreamsmk.cli.target import LastMade, add_home, nearest_path
-from dreamsmk.errors import SettingsError
+from dreamsmk.errors import DreamsmkError, SettingsError
 from dreamsmk.hashing import DigestMemo, digest_file, digest_tree
 from dreamsmk.store import Home, Records
 from dreamsmk.store.records import read_placed
@@ -74,7 +74,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Compares, prints, and returns the status of the level."""
+    """Compares, prints, and returns the status of the level.
+
+    Raises:
+        SettingsError: The comparison could not be made, for whatever reason: status 1 says that the plans differ.
+    """
+    try:
+        return _run(given)
+    except DreamsmkError as exc:
+        raise SettingsError(exc.what, where=exc.where, hint=exc.hint) from exc
+
+
+def _run(given: argparse.Namespace) -> int:
     one, other = _place(given.a, given.home), _place(given.b, given.home)
     if _is_workflow(one) != _is_workflow(other):
         target, folder = (other, one) if _is_workflow(one) else (one, other)
@@ -170,7 +181,7 @@ def _json(
             {
                 "path": name or str(given.a),
                 "level": comparison.level,
-                "differences": [{"part": leaf.part, **leaf.difference.to_json()} for leaf in comparison.leaves],
+                "differences": [leaf.to_json() for leaf in comparison.leaves],
                 **({"note": comparison.note} if comparison.note else {}),
             }
             for name, comparison in found.items()

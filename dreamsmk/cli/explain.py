@@ -11,10 +11,11 @@ from typing import Any
 from dreamsmk.cards import Outlook, Trace, explain_json, explain_text, outlook_json, outlook_text, trace
 from dreamsmk.cli.paint import painted
 from dreamsmk.cli.target import LastMade, add_target, nearest_path, open_home
+from dreamsmk.cli.why_not_cached import why_not_cached
 from dreamsmk.errors import SettingsError, StoreError
-from dreamsmk.smk.binding import open_memo
+from dreamsmk.smk.asked import asked_call
 from dreamsmk.smk.graph import Graph, Job, find_snakefile, open_graph
-from dreamsmk.smk.outlook import Lookout
+from dreamsmk.smk.outlook import look_out
 from dreamsmk.store import Home, Records, open_records
 
 ABOUT = """\
@@ -34,6 +35,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_target(parser)
     parser.add_argument("--snakefile", type=Path, help="the workflow (default: where Snakemake looks for one)")
+    parser.add_argument(
+        "--why-not-cached",
+        type=int,
+        metavar="N",
+        help="for call N (from 0) of a prompting target: what it asks, and if the call cache does not have it, the "
+        "nearest stored call and what differs",
+    )
     parser.set_defaults(run=run)
 
 
@@ -43,12 +51,15 @@ def run(given: argparse.Namespace) -> int:
         graph, unknown = _graph(given, stack)
         job = graph.job_for(given.target) if graph is not None else None
         home = _home(given, graph, job)
-        lookout = Lookout(graph, home, open_memo(home)) if graph is not None else None
-        outlook = lookout.of(job, given.target) if lookout is not None and job is not None else None
+        if given.why_not_cached is not None:
+            return _explain_call(given, graph, job, unknown)
+        outlook: Outlook | None = None
+        before: list[Outlook] = []
+        if graph is not None and job is not None:
+            outlook, before = look_out(graph, job, home, given.target)
         traced = _traced(given.target, open_records(home.path), outlook)
         if traced is None and outlook is None:
             raise _nothing_known(given.target)
-        before = lookout.before(job) if lookout is not None and job is not None else []
     entry: dict[str, Any] = {"target": str(given.target), "record": None}  # Any: JSON
     lines = [f"{given.target}\n  made by      nothing yet, as far as is known here"]
     if traced is not None:
@@ -60,6 +71,16 @@ def run(given: argparse.Namespace) -> int:
         entry |= {"now": None, "why_not_known": unknown}
         lines.append(f"\n  now          not known: {unknown}")
     print(json.dumps([entry], ensure_ascii=False, indent=2) if given.json else painted("\n".join(lines)))
+    return 0
+
+
+def _explain_call(given: argparse.Namespace, graph: Graph | None, job: Job | None, unknown: str) -> int:
+    binding = graph.binding(job) if graph is not None and job is not None else None
+    if graph is None or job is None or binding is None:
+        raise SettingsError("what a job asks is known from its workflow alone", where=str(given.target), hint=unknown)
+    path = Home.of(given.home).calls if given.home else binding.calls_path
+    text, entry = why_not_cached(given.target, asked_call(graph, job, given.why_not_cached), path)
+    print(json.dumps(entry, ensure_ascii=False, indent=2) if given.json else painted(text))
     return 0
 
 

@@ -41,6 +41,6 @@ def _line(line: str) -> str:
         return f"{_RED}{line}{_OFF}"
     if re.match(r"\s+\+ ", line):
         return f"{_GREEN}{line}{_OFF}"
-    if not line.startswith(" ") or re.match(r"  (now|before it) ", line):
+    if (line and line[0] != " ") or re.match(r"  (now|before it) ", line):
         return f"{_BOLD}{line}{_OFF}"
     return line

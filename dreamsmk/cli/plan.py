@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dreamsmk.cli.paint import bold, dim
 from dreamsmk.cli.plan_text import footnotes, plan_text
-from dreamsmk.smk.graph import open_graph
+from dreamsmk.smk.graph import find_snakefile, open_graph
 from dreamsmk.smk.planning import plan_jobs
 
 NOTHING = "nothing to do"
@@ -39,11 +39,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the plan."""
+    # as Snakemake does it, --directory is for what the workflow names, not for the workflow itself
+    snakefile = given.snakefile or (find_snakefile() if given.directory else None)
     with open_graph(
         given.targets,
-        snakefile=given.snakefile,
+        snakefile=snakefile and snakefile.absolute(),
         directory=given.directory,
-        configfiles=given.configfile,
+        configfiles=[path.absolute() for path in given.configfile],
         config=given.config,
         rerun_triggers=given.rerun_triggers,
         forcerun=given.forcerun,

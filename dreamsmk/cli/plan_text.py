@@ -39,7 +39,9 @@ def footnotes(plan: Plan) -> list[str]:
     """Returns what is to be read below the table."""
     notes = []
     if any(job.is_estimate for job in plan.jobs):
-        notes.append("~ before rows and calls: an input is still to be made; most of the calls may turn out cached")
+        notes.append(
+            "~ before rows and calls: an input is still to be made; equal texts and cached replies make it less"
+        )
     lines = {line.alias: line for job in plan.jobs for line in job.models if line.to_make != 0}
     if lines:
         bases = "; ".join(f"{alias}: {line.output_basis or 'not known'}" for alias, line in sorted(lines.items()))
@@ -66,8 +68,8 @@ def _cells(jobs: Sequence[JobLine]) -> list[str]:
         _count(sums["rows"], mark) if any(job.rows is not None for job in jobs) or has_calls else _NONE,
         _count(sums["cached"], "") if has_calls else _NONE,
         _count(sums["to_make"], mark) if has_calls else _NONE,
-        _count(sums["input_tokens"], "~") if has_calls else _NONE,
-        _count(sums["output_tokens"], "~") if has_calls else _NONE,
+        _tokens(sums["input_tokens"]) if has_calls else _NONE,
+        _tokens(sums["output_tokens"]) if has_calls else _NONE,
         _money(sums["cost_usd"]) if has_calls else _NONE,
         _NONE if sums["gpu_hours"] is None else f"~{sums['gpu_hours']:,.2g}",
     ]
@@ -78,8 +80,8 @@ def _total(plan: Plan) -> list[str]:
     unknown = totals["unknown"]
     mark = "~" if totals["is_estimate"] else ""
 
-    def summed(name: str, mark: str) -> str:
-        return _count(totals[name], mark) + (f" + {_UNKNOWN}" if name in unknown else "")
+    def summed(name: str, shown: str) -> str:
+        return shown + (f" + {_UNKNOWN}" if name in unknown else "")
 
     jobs = "1 job" if totals["jobs"] == 1 else f"{totals['jobs']:,} jobs"
     hours = totals["gpu_hours"]
@@ -87,10 +89,10 @@ def _total(plan: Plan) -> list[str]:
         "total",
         jobs + (f", {totals['restored']:,} of them {RESTORED}" if totals["restored"] else ""),
         "",
-        summed("cached", ""),
-        summed("to_make", mark),
-        summed("input_tokens", "~"),
-        summed("output_tokens", "~"),
+        summed("cached", _count(totals["cached"], "")),
+        summed("to_make", _count(totals["to_make"], mark)),
+        summed("input_tokens", _tokens(totals["input_tokens"])),
+        summed("output_tokens", _tokens(totals["output_tokens"])),
         _money(totals["cost_usd"]) + (" + unknown" if "cost_usd" in unknown else ""),
         _NONE if hours is None else f"~{hours:,.2g}",
     ]
@@ -114,7 +116,12 @@ def _sum(values: Sequence[float | None]) -> float | None:
 def _count(value: float | None, mark: str) -> str:
     if value is None:
         return _UNKNOWN
-    return f"{mark if value else ''}{value:,.0f}" if value < 10_000_000 else f"{mark}{value / 1e6:,.1f}M"
+    return f"{mark if value else ''}{value:,.0f}"
+
+
+def _tokens(value: float | None) -> str:
+    """Returns tokens with no more digits than an estimate has."""
+    return f"~{value / 1e6:,.1f}M" if value is not None and value >= 1e6 else _count(value, "~")
 
 
 def _money(usd: float | None) -> str:
@@ -122,7 +129,7 @@ def _money(usd: float | None) -> str:
         return "unknown"
     if usd == 0:
         return "$0"
-    return f"~${usd:,.2f}" if usd >= 1 else f"~${usd:.2g}" if usd < 0.0001 else f"~${usd:.4f}"
+    return f"~${usd:,.2f}" if usd >= 1 else "<$0.0001" if usd < 0.0001 else f"~${usd:.4f}"
 
 
 def _aligned(rows: Sequence[list[str]], width: int | None) -> list[str]:

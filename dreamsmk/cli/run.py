@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words and not words[0].startswith("-") and words[0] not in commands.choices:
             raise SettingsError(f"there is no command {words[0]!r}", hint=nearest(words[0], commands.choices))
-        given = parser.parse_args(words)
+        given, unknown = parser.parse_known_args(words)
+        if unknown:
+            # said by the command, whose usage helps, rather than by the parser of all of them
+            commands.choices.get(given.command, parser).error(f"unrecognized arguments: {' '.join(unknown)}")
         if given.command is None:
             parser.print_help(sys.stderr)
             return 2

@@ -17,7 +17,8 @@ from dreamsmk.store import Collection, Policy, Records, Verified, collect, store
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
-    parser = commands.add_parser("store", help="look into the store of outputs, and keep it small and whole")
+    about = "look into the store of outputs, and keep it small and whole"
+    parser = commands.add_parser("store", help=about, description=f"{about.capitalize()}.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     stats = verbs.add_parser("stats", help="entries and sizes, by task and by part")
     stats.set_defaults(run=run_stats)
@@ -64,7 +65,7 @@ def run_stats(given: argparse.Namespace) -> int:
         print(json.dumps(asdict(stats), indent=2))
         return 0
     if stats.tasks:
-        print_table([asdict(usage) | {"size_bytes": shown_size(usage.size_bytes)} for usage in stats.tasks])
+        print_table([{"task": u.task, "entries": u.entries, "size": shown_size(u.size_bytes)} for u in stats.tasks])
         print()
     print_table([{"part": part, "size": shown_size(size)} for part, size in stats.parts.items()])
     print()

@@ -88,7 +88,8 @@ def locate_function(reference: str, *, base: Path) -> tuple[Path, str]:
 
 def _identify(links: Links, script: Path, name: str, reference: str) -> CodeIdentity:
     start = links.resolve(script, Reference(name))
-    if not [target for target in start if not isinstance(target, Outside)] and not _is_imported(links, script, name):
+    is_bound = name in links.module(script).bindings
+    if not is_bound and all(isinstance(target, Outside) for target in start):
         raise SettingsError(
             f"{links.label(script)} has no function {name!r}",
             where=reference,
@@ -98,10 +99,6 @@ def _identify(links: Links, script: Path, name: str, reference: str) -> CodeIden
     walk.add(name, start)
     walk.add_changes(script)
     return walk.identity()
-
-
-def _is_imported(links: Links, script: Path, name: str) -> bool:
-    return name in links.module(script).bindings
 
 
 def _names(links: Links, script: Path) -> list[str]:
@@ -127,7 +124,7 @@ class _Walk:
         waiting = self._enter(text, targets)
         while waiting:
             node = waiting.pop(0)
-            self.pieces.append(f"{self.numbers[node]}")
+            self.pieces.append(f"node {self.numbers[node]}")
             for edge, led in self.links.edges(node):
                 waiting.extend(self._enter(edge, led))
 
@@ -151,13 +148,11 @@ class _Walk:
         sources: dict[str, str] = {}
         for node, unit in units.items():
             label = self._label(node, parts)
-            taken = sorted(
-                {t.name for _, targets in self.links.edges(node) for t in targets if isinstance(t, Outside)}
-            )
+            taken = sorted({t.name for _, targets in self.links.edges(node) for t in targets if isinstance(t, Outside)})
             futures = self.links.module(node.file).futures
             form = unit.form(with_docstrings=with_docstrings)
             parts[label] = digest_code([FORM, form, "outside", *taken, "futures", *futures])
-            sources[label] = self.links.module(node.file).source(node.index)
+            sources[label] = self.links.module(node.file).source(node.position)
         notes = [f"{reason}: all of its module counts as part of the function" for reason in self.notes]
         notes += [f"{missing}: its code is no part of the fingerprint" for missing in self.links.missing]
         return CodeIdentity(digest_code([FORM, *parts.values(), *self.pieces]), parts, sources, tuple(notes))
@@ -172,12 +167,12 @@ class _Walk:
                 new += self._enter("all", list(self.links.expand(target)))
             elif isinstance(target, Outside):
                 self.outside.add(target.name)
-                self.pieces.append(target.name)
+                self.pieces.append(f"outside {target.name}")
             else:
                 if target not in self.numbers:
                     self.numbers[target] = len(self.numbers)
                     new.append(target)
-                self.pieces.append(f"{self.numbers[target]}")
+                self.pieces.append(f"to {self.numbers[target]}")
         return new
 
     def _candidates(self, script: Path) -> Iterator[Node]:

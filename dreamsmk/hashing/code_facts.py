@@ -14,12 +14,59 @@ from dreamsmk.hashing.code_scopes import Imported, Scope, bound_names, imports_o
 
 # Methods that leave their object as it is; of others whose result nobody takes, the opposite is assumed.
 _READERS = frozenset(
-    "get items keys values copy index count format join split strip startswith endswith encode decode replace match "
-    "search sub findall finditer fullmatch render exists read_text read_bytes debug info warning error exception".split()
+    {
+        "get",
+        "items",
+        "keys",
+        "values",
+        "copy",
+        "index",
+        "count",
+        "format",
+        "join",
+        "split",
+        "strip",
+        "startswith",
+        "endswith",
+        "encode",
+        "decode",
+        "replace",
+        "match",
+        "search",
+        "sub",
+        "findall",
+        "finditer",
+        "fullmatch",
+        "render",
+        "exists",
+        "read_text",
+        "read_bytes",
+        "debug",
+        "info",
+        "warning",
+        "error",
+        "exception",
+    }
 )
 _MUTATORS = frozenset(
-    "append extend insert add update setdefault pop popitem remove discard clear sort reverse appendleft "
-    "extendleft register".split()
+    {
+        "append",
+        "extend",
+        "insert",
+        "add",
+        "update",
+        "setdefault",
+        "pop",
+        "popitem",
+        "remove",
+        "discard",
+        "clear",
+        "sort",
+        "reverse",
+        "appendleft",
+        "extendleft",
+        "register",
+    }
 )
 _DOCSTRING_READERS = frozenset({"__doc__", "getdoc", "getsource", "getsourcelines"})
 _ALWAYS_BLIND = frozenset({"globals", "eval", "exec"})
@@ -88,6 +135,10 @@ def _note(node: ast.AST, scope: Scope, facts: Facts, own: dict[str, Imported | N
         _mutate(node.value, scope, facts, is_certain=True)
     elif isinstance(node, ast.Expr):
         _note_discarded(node.value, scope, facts)
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        # another name for the same object, by which it may be changed
+        if _reference(node.value, scope) is not None:
+            _mutate(node.value, scope, facts, is_certain=False)
     elif isinstance(node, (ast.AugAssign, ast.Delete)):
         facts.runs |= scope.is_eager
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -105,6 +156,8 @@ def _note_name(node: ast.Name | ast.Attribute, scope: Scope, facts: Facts) -> li
     if last == "__globals__":
         facts.blind["__globals__", None] = None
     is_load = isinstance(node.ctx, ast.Load)
+    if isinstance(node, ast.Attribute) and is_load and last in _MUTATORS:
+        _mutate(node.value, scope, facts, is_certain=False)
     reference = _reference(node, scope)
     if isinstance(node, ast.Name) and not is_load:
         if node.id in scope.declared_global:
@@ -139,8 +192,6 @@ def _note_call(node: ast.Call, scope: Scope, facts: Facts) -> list[ast.AST]:
         _note_import(node, facts)
     elif called in ("getattr", "setattr", "delattr") and is_builtin and len(node.args) > 1:
         return _note_attribute(node, called, scope, facts)
-    elif isinstance(node.func, ast.Attribute) and called in _MUTATORS:
-        _mutate(node.func.value, scope, facts, is_certain=False)
     return []
 
 
@@ -163,7 +214,7 @@ def _note_attribute(node: ast.Call, called: str, scope: Scope, facts: Facts) -> 
         _mutate(target, scope, facts, is_certain=True)
     if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
         facts.blind[f"{called} with a computed name", reference] = None
-        return []
+        return [] if reference is None else [target]
     if reference is None:
         return []
     facts.references[Reference(reference.name, (*reference.attributes, name.value), reference.imported)] = None
@@ -184,9 +235,7 @@ def _note_discarded(value: ast.expr, scope: Scope, facts: Facts) -> None:
         _mutate(argument, scope, facts, is_certain=False)
 
 
-def _note_definition(
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope, facts: Facts
-) -> None:
+def _note_definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope, facts: Facts) -> None:
     bases = isinstance(node, ast.ClassDef) and (node.bases or node.keywords)
     facts.runs |= scope.is_eager and bool(node.decorator_list or bases)
     for decorator in node.decorator_list:
@@ -237,5 +286,3 @@ def imports_in(tree: ast.AST) -> Iterator[tuple[Imported, bool]]:
             yield from ((Imported(alias.name), node in optional) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from ((imported, node in optional) for _, imported in imports_of(node))
-
-

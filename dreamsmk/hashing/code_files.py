@@ -64,7 +64,7 @@ class Files:
     """
 
     roots: list[Path]
-    seen: dict[Path, Seen] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
     is_settled: bool = True
 
     def read(self, path: Path) -> str:
@@ -81,12 +81,13 @@ class Files:
 
     def look(self, path: Path) -> Seen:
         """Returns what a path is."""
-        if path not in self.seen:
+        name = os.fspath(path)
+        if name not in self.seen:
             now = time.time_ns()
-            found = _look(path)
+            found = _look(name)
             self.is_settled &= not isinstance(found, Signature) or found.is_settled(now)
-            self.seen[path] = found
-        return self.seen[path]
+            self.seen[name] = found
+        return self.seen[name]
 
     def is_unchanged(self) -> bool:
         """Tells whether all that was seen is still so."""
@@ -140,11 +141,11 @@ def is_installed(module: str) -> bool:
     return PathFinder.find_spec(first) is not None
 
 
-def _look(path: Path) -> Seen:
+def _look(path: str) -> Seen:
     try:
         status = read_status(path)
     except (OSError, ValueError):
         return None
     if stat.S_ISDIR(status.st_mode):
         return "folder"
-    return signature_of(status) if stat.S_ISREG(status.st_mode) else os.fspath(path)
+    return signature_of(status) if stat.S_ISREG(status.st_mode) else path

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from dreamsmk.errors import SettingsError
 from dreamsmk.hashing.code_facts import Reference
 from dreamsmk.hashing.code_files import Files, Place, is_installed
 from dreamsmk.hashing.code_modules import Module, Unit, take_apart
@@ -24,7 +25,7 @@ class Node(NamedTuple):
     """One statement of one file."""
 
     file: Path
-    index: int
+    position: int
 
 
 class Outside(NamedTuple):
@@ -73,7 +74,7 @@ class Links:
 
     def unit(self, node: Node) -> Unit:
         """Returns a statement."""
-        return self.module(node.file).units[node.index]
+        return self.module(node.file).units[node.position]
 
     def edges(self, node: Node) -> list[tuple[str, list[Target]]]:
         """Returns what a statement refers to, each with where it leads."""
@@ -82,8 +83,10 @@ class Links:
             edges = [(str(reference), self.resolve(node.file, reference)) for reference in facts.references]
             for what, reference in facts.blind:
                 reason = f"{what} in {self.label(node.file)} cannot be followed"
-                modules = [t for t in self.resolve(node.file, reference) if isinstance(t, Whole)] if reference else []
-                edges.append((what, [Whole(each.file, reason) for each in modules] or [Whole(node.file, reason)]))
+                targets = self.resolve(node.file, reference) if reference else []
+                named = [Whole(t.file, reason) if isinstance(t, Whole) else t for t in targets]
+                is_module = any(isinstance(target, Whole) for target in named)
+                edges.append((what, named if is_module else [*named, Whole(node.file, reason)]))
             self._edges[node] = [(text, targets) for text, targets in edges if targets]
         return self._edges[node]
 
@@ -122,18 +125,19 @@ class Links:
             file = waiting.pop()
             if file in found:
                 continue
+            try:
+                imported = self.module(file).imported
+            except SettingsError:
+                continue  # where it is really needed, what takes names of it says so
             found[file] = None
-            waiting.extend(reversed([each for i in self.module(file).imported for each in self._files_of(file, i)]))
+            waiting.extend(reversed([each for one in imported for each in self._files_of(file, one)]))
         return list(found)
 
     def _files_of(self, file: Path, imported: Imported) -> Iterator[Path]:
         """Yields the files that an import executes, packages first."""
         names = [*imported.module.split("."), *([imported.name] if imported.name else [])]
-        place: Place | None
-        if imported.level:
-            place = self.files.relative(file, imported.level, "")
-        else:
-            place = self.files.absolute(names.pop(0))
+        relative, level = self.files.relative, imported.level
+        place = relative(file, level, "") if level else self.files.absolute(names.pop(0))
         for name in [None, *names]:
             if name:
                 place = self.files.submodule(place, name) if place else None
@@ -174,7 +178,8 @@ class Links:
             return
         names = (*((imported.name,) if imported.name else ()), *attributes)
         while place is not None:
-            if place.file and names and self._has(place.file, names[0]):
+            # `from . import text` in a package binds a name of the package to its own submodule
+            if place.file and names and (place.file, names) not in asked and self._has(place.file, names[0]):
                 yield from self._name(place.file, names[0], names[1:], asked)
                 return
             below = self.files.submodule(place, names[0]) if names else None

@@ -123,7 +123,7 @@ def _joined(values: Sequence[ast.expr]) -> list[ast.expr]:
         elif value.value == "":
             continue
         elif merged and isinstance(last := merged[-1], ast.Constant):
-            merged[-1] = ast.Constant(f"{last.value}{value.value}")
+            merged[-1] = ast.Constant(str(last.value) + str(value.value))
         else:
             merged.append(ast.Constant(value.value))
     return merged

@@ -20,7 +20,7 @@ from dreamsmk.hashing.signatures import changing, unreadable
 Algorithm = Literal["xxh3", "sha256"]
 
 # Fits the second-level cache: hashing then reads what the copy from the page cache has just put there.
-_BUFFER_BYTES = 256 * 1024
+_BUFFER_BYTES = 512 * 1024
 _ATTEMPTS = 3
 # Without O_NONBLOCK a named pipe would make `open` wait for a writer for ever.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

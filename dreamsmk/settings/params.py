@@ -2,7 +2,8 @@
 
 Contract: the validated params are plain JSON with every default filled in, the same whatever Python gave (tuples,
 paths, numpy scalars), and validating them again changes nothing. What a schema marks is found at any depth: `x-model`
-(an alias under `models:`), `x-column` (a column of an input role), `x-identity: false` (no part of the fingerprint).
+(an alias under `models:`), `x-column` (a column of an input role), `x-function` (a function of the user's, as
+`scripts/steps.py:name`), `x-identity: false` (no part of the fingerprint).
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ def column_references(schema: Schema, params: Mapping[str, Any]) -> list[tuple[s
     """Returns the columns that params name, as (input role, column, position): `("table", "text", "inputs/0")`."""
     found = _marked(schema, params, schema, "x-column", ())
     return [(str(role), text, position(at)) for role, start, value in found for at, text in _texts(value, start)]
+
+
+def function_references(schema: Schema, params: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the functions that params name, by position: `{"function": "scripts/steps.py:clean"}`."""
+    found = _marked(schema, params, schema, "x-function", ())
+    return {position(at): text for _, start, value in found for at, text in _texts(value, start)}
 
 
 def identity_params(schema: Schema, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,15 @@ that will make them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, TableError, nearest
+from dreamsmk.hashing import identify_function
 from dreamsmk.providers import provider_class
 from dreamsmk.providers.base import check_sampling
-from dreamsmk.settings import Settings, column_references, model_aliases
+from dreamsmk.settings import Settings, column_references, function_references, model_aliases
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.identify import spec_of
 from dreamsmk.smk.meta import Role, RuleMeta
@@ -36,6 +38,7 @@ def check_jobs(workflow: Any) -> None:
             params = binding.params(job_params(job), where=where)
             inputs = paths_by_role(job.input, binding.meta.inputs, where=f"{where}, input")
             paths_by_role(job.output, binding.meta.outputs, where=f"{where}, output")
+            check_functions(binding.meta, params, where=where)
             check_models(binding.meta, params, binding.settings, where=where)
             known = {role: columns.of_input(job, paths[0]) for role, paths in inputs.items() if paths}
             check_columns(binding.meta, params, known, where=where)
@@ -48,6 +51,26 @@ def job_params(job: Any) -> dict[str, Any]:
     """Returns a job's parameters as Snakemake expands them, without our own."""
     offered = {"input": job.input, "output": job.output, "threads": job.threads, "resources": job.resources}
     return raw_params(job.rule, job.wildcards, offered)
+
+
+# Any: JSON.
+def check_functions(meta: RuleMeta, params: Mapping[str, Any], *, where: str) -> None:
+    """Raises for a function that is not there, and says once what of its code could not be followed."""
+    for position, reference in function_references(meta.params, params).items():
+        try:
+            notes = identify_function(reference, base=Path()).notes
+        except SettingsError as exc:
+            place = f"{where}, params.{position}"
+            raise SettingsError(exc.what, where=f"{place}, {exc.where}" if exc.where else place, hint=exc.hint) from exc
+        for note in notes:
+            _say_once(f"{reference}: {note}")
+
+
+@cache
+def _say_once(text: str) -> None:
+    from snakemake.logging import logger
+
+    logger.warning(text)
 
 
 # Any: JSON.

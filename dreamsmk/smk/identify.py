@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import SettingsError, nearest
-from dreamsmk.hashing import Algorithm, DigestMemo, Kind
+from dreamsmk.hashing import Algorithm, CodeIdentity, DigestMemo, Kind, identify_function
 from dreamsmk.providers import resolve_identity
 from dreamsmk.requests import ModelIdentity
-from dreamsmk.settings import ModelSpec, Settings, identity_params, model_aliases
+from dreamsmk.settings import ModelSpec, Settings, function_references, identity_params, model_aliases
 from dreamsmk.smk.meta import RuleMeta
 from dreamsmk.smk.roles import declared_only
 from dreamsmk.store import Preimage
@@ -31,12 +31,14 @@ class Identified:
     Attributes:
         aliases: The alias of each model by its position in the parameters.
         identities: The identity of each model by its alias.
+        code: The identity of each function of the user's by its position in the parameters.
     """
 
     preimage: Preimage
     fingerprint: str
     aliases: Mapping[str, str]
     identities: Mapping[str, ModelIdentity]
+    code: Mapping[str, CodeIdentity]
 
 
 def identify(  # noqa: PLR0913 - each is one part of the identity
@@ -62,14 +64,16 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
         extra: What else the task's result depends on, merged into the parameters.
 
     Raises:
-        SettingsError: A parameter names a model that the config does not have.
+        SettingsError: A parameter names a model that the config does not have, or a function that is not there.
     """
     aliases = model_aliases(meta.params, params)
     identities = {alias: model_identity(spec_of(alias, settings), memo) for alias in set(aliases.values())}
+    functions = function_references(meta.params, params)
+    code = {position: identify_function(reference, base=Path()) for position, reference in functions.items()}
     preimage = Preimage(
         task=meta.name,
         version=meta.version,
-        params={**_without_aliases(identity_params(meta.params, params), aliases), **(extra or {})},
+        params={**_without_names(identity_params(meta.params, params), {*aliases, *functions}), **(extra or {})},
         models={
             position: identity_json(identities[alias]) | {"sampling": spec_of(alias, settings).group("sampling")}
             for position, alias in aliases.items()
@@ -78,9 +82,9 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
             role: [_digest(memo, path) for path in paths] for role, paths in declared_only(inputs, meta.inputs).items()
         },
         outputs={role: declared.kind for role, declared in meta.outputs.items() if role in outputs},
-        code={},
+        code={position: identity.digest for position, identity in code.items()},
     )
-    return Identified(preimage, preimage.fingerprint(), aliases, identities)
+    return Identified(preimage, preimage.fingerprint(), aliases, identities, code)
 
 
 def spec_of(alias: str, settings: Settings) -> ModelSpec:
@@ -123,9 +127,8 @@ def _digest(memo: DigestMemo, path: Path, kind: Kind = "auto", algorithm: Algori
 
 
 # Any: JSON.
-def _without_aliases(params: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Returns the parameters without aliases: how a model is called in the config is not what it is."""
-    positions = set(aliases)
+def _without_names(params: Mapping[str, Any], positions: Collection[str]) -> dict[str, Any]:
+    """Returns the parameters without aliases and functions: how a model or a file is called is not what it is."""
     kept: dict[str, Any] = {}
     for name, value in params.items():
         if name in positions:

@@ -63,6 +63,9 @@ def _open(
     try:
         api = stack.enter_context(SnakemakeApi(settings))
         workflow = _read(api, given)
+        # Snakemake leaves this folder to the garbage collector, which warns
+        if (sources := getattr(workflow.sourcecache, "runtime_cache", None)) is not None:
+            stack.callback(sources.cleanup)
         wanted = [_as_written(workflow, target) for target in targets]
         _build(workflow, wanted)
     except DreamsmkError:

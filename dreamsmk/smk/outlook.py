@@ -5,49 +5,73 @@ Contract: nothing is run and nothing but the stat memo is written; tables are re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dreamsmk.cards import CodeChange, Difference, InputChange, Outlook, State, preimage_differences, row_changes
+from dreamsmk.cards import (
+    CodeChange,
+    Difference,
+    InputChange,
+    Outlook,
+    State,
+    Verdict,
+    preimage_differences,
+    row_changes,
+)
 from dreamsmk.errors import DreamsmkError, IdentityError, TableError
 from dreamsmk.hashing import DigestMemo
+from dreamsmk.smk.binding import open_memo
 from dreamsmk.smk.graph import Graph, Job
 from dreamsmk.smk.identify import Identified
-from dreamsmk.store import Home, Records
+from dreamsmk.smk.planning.ahead import Ahead
+from dreamsmk.store import ActionStore, Home, Records
 from dreamsmk.tables import is_table_path, row_count
 
 # Any: JSON, as the store keeps it.
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Lookout:
-    """Says what would become of the jobs of a graph.
+def look_out(graph: Graph, job: Job, home: Home, path: Path | None = None) -> tuple[Outlook, list[Outlook]]:
+    """Returns what would become of a job, and of those of its ancestors that Snakemake would look at, makers first.
 
-    Attributes:
+    What the store has counts as if it were put back already, so that a job behind it is known for sure.
+
+    Args:
         graph: The opened workflow.
+        job: A job of the graph.
         home: The folder of dreamsmk's state.
-        memo: The digests of files.
+        path: The output that is asked about, where the job has several.
     """
+    with tempfile.TemporaryDirectory(prefix="dreamsmk-explain-") as folder:
+        lookout = _Lookout(graph, home, Ahead(Path(folder)))
+        ancestors = _ancestors(graph, job)
+        before = [lookout.of(other) for other in graph.jobs if other in ancestors and graph.needrun(other)]
+        return lookout.of(job, path), before
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookout:
+    """Says what would become of the jobs of a graph, one after another, makers first."""
 
     graph: Graph
     home: Home
-    memo: DigestMemo
+    ahead: Ahead
+
+    @property
+    def memo(self) -> DigestMemo:
+        """The digests of files as they are now."""
+        return open_memo(self.home)
 
     def of(self, job: Job, path: Path | None = None) -> Outlook:
-        """Returns the outlook of a job.
-
-        Args:
-            job: A job of the graph.
-            path: The output that is asked about, where the job has several.
-        """
-        waits_for = tuple(dict.fromkeys(str(maker.rule.name) for maker in self.graph.waits_for(job)))
+        """Returns the outlook of a job, and notes what it will make."""
         outputs = tuple(str(output) for output in job.output)
         target = path or (Path(outputs[0]) if outputs else None)
         identified, fault = self._identified(job)
         record = self.record(target, identified) if target else None
+        waits_for = self._waits_for(job)
         common: dict[str, Any] = {  # Any: the fields of Outlook
             "rule": str(job.rule.name),
             "outputs": outputs,
@@ -55,12 +79,14 @@ class Lookout:
             "reason": self.graph.reason(job),
             "waits_for": waits_for,
         }
-        runs = self.graph.needrun(job)
         if identified is None:
+            runs = self.graph.needrun(job)
+            for output in outputs if runs else ():
+                self.ahead.make(Path(output))
             return Outlook(verdict="runs" if runs else "stays", fault=fault, **common)
         changes = tuple(preimage_differences(record["preimage"], identified.preimage.canonical())) if record else ()
         return Outlook(
-            verdict=self._verdict(identified, changes, bool(waits_for)) if runs else "stays",
+            verdict=self._verdict(job, identified, changes, bool(waits_for)),
             fingerprint=identified.fingerprint,
             changes=changes,
             inputs=self._inputs(job, record, changes),
@@ -68,11 +94,6 @@ class Lookout:
             aliases=identified.aliases,
             **common,
         )
-
-    def before(self, job: Job) -> list[Outlook]:
-        """Returns the outlooks of all ancestors of a job that Snakemake would look at, makers first."""
-        ancestors = self._ancestors(job)
-        return [self.of(other) for other in self.graph.jobs if other in ancestors and self.graph.needrun(other)]
 
     # Any: JSON.
     def record(self, path: Path, identified: Identified | None) -> dict[str, Any] | None:
@@ -83,19 +104,31 @@ class Lookout:
 
     def _identified(self, job: Job) -> tuple[Identified | None, str]:
         """Returns what a job is now; or None for a rule of the user's, and for a job that has no identity, and why."""
-        if self.graph.binding(job) is None:
+        binding = self.graph.binding(job)
+        if binding is None:
             return None, ""
         try:
-            return self.graph.identify(job), ""
+            return self.graph.identify(job, self.ahead.memo(binding)), ""
         except DreamsmkError as exc:
             return None, " ".join(str(exc).splitlines())
 
-    def _verdict(self, identified: Identified, changes: Sequence[Difference], waits: bool) -> Any:
-        # Any: the Literal of Outlook
-        if waits:
-            return "runs" if any(change.path[0] != "inputs" for change in changes) else "may run"
-        stored = self.home.action(identified.fingerprint).is_file() and self.home.blob(identified.fingerprint).is_dir()
-        return "restored" if stored else "runs"
+    def _waits_for(self, job: Job) -> tuple[str, ...]:
+        """Returns the rules that will make inputs of a job, with a content that nobody knows yet."""
+        unsettled = [self.graph.job_for(str(file)) for file in job.input if self.ahead.is_unsettled(Path(str(file)))]
+        return tuple(dict.fromkeys(str(maker.rule.name) for maker in unsettled if maker is not None))
+
+    def _verdict(self, job: Job, identified: Identified, changes: Sequence[Difference], waits: bool) -> Verdict:
+        if not self.graph.needrun(job):
+            return "stays"
+        binding, outputs = self.graph.binding(job), self.graph.outputs(job)
+        action = None if waits else ActionStore(self.home, self.memo).peek(identified.fingerprint)
+        if action is not None and binding is not None and outputs.keys() <= action.outputs.keys():
+            stored = Records(self.home, self.memo).load(identified.fingerprint)
+            self.ahead.restore(binding, action, outputs, stored)
+            return "restored"
+        for output in outputs.values():
+            self.ahead.make(output)
+        return "may run" if waits and all(change.path[0] == "inputs" for change in changes) else "runs"
 
     def _state(self, path: Path | None, record: Record | None) -> State:
         if path is None or record is None:
@@ -121,16 +154,17 @@ class Lookout:
         old: Record = entries[number] if number < len(entries) else {}
         paths = now.get(role, [])
         path = paths[number] if number < len(paths) else None
+        content = self.ahead.readable(path) if path is not None else None
         text = (record.get("facts", {}).get("prompts") or {}).get(role)
         stored = self._stored(str(change.before), str(old.get("path", "")))
-        is_there = path is not None and path.is_file()
+        is_there = content is not None and content.is_file()
         return InputChange(
             path=str(path or ""),
             path_before=str(old.get("path", "")),
-            rows=_rows(path) if path is not None and is_there else None,
+            rows=_rows(content) if content is not None and is_there else None,
             rows_before=old.get("rows"),
-            changes=row_changes(stored, path) if stored and path is not None and is_there else None,
-            texts=(text, path.read_text(encoding="utf-8").strip()) if text and path is not None and is_there else None,
+            changes=row_changes(stored, content) if stored and content is not None and is_there else None,
+            texts=(text, content.read_text(encoding="utf-8").strip()) if text and content and is_there else None,
         )
 
     def _stored(self, digest: str, path: str) -> Path | None:
@@ -142,30 +176,27 @@ class Lookout:
         blob = self.home.blob(record["fingerprint"]) / role
         return blob if blob.is_file() else None
 
-    def _ancestors(self, job: Job) -> set[Job]:
-        found: set[Job] = set()
-        pending = self.graph.makers(job)
-        while pending:
-            maker = pending.pop()
-            if maker not in found:
-                found.add(maker)
-                pending += self.graph.makers(maker)
-        return found
+
+def _ancestors(graph: Graph, job: Job) -> set[Job]:
+    found: set[Job] = set()
+    pending = graph.makers(job)
+    while pending:
+        maker = pending.pop()
+        if maker not in found:
+            found.add(maker)
+            pending += graph.makers(maker)
+    return found
 
 
 def _code(identified: Identified, record: Record | None, changes: Sequence[Difference]) -> dict[str, CodeChange]:
-    """Returns both versions of the functions that differ, where both were kept."""
-    before = (record or {}).get("code") or {}
-    after = getattr(identified, "code", None) or {}
-    return dict(_code_changes(before, after, changes))
-
-
-def _code_changes(
-    before: Mapping[str, Any], after: Mapping[str, Any], changes: Sequence[Difference]
-) -> Iterator[tuple[str, CodeChange]]:
-    for change in changes:
-        if change.path[0] == "code" and (position := change.path[1]) in before and position in after:
-            yield change.name, CodeChange(before[position].get("sources") or {}, after[position].get("sources") or {})
+    """Returns both versions of the functions that differ, where both are known."""
+    before: Mapping[str, Record] = (record or {}).get("code") or {}
+    after = {position: {"parts": code.parts, "sources": code.sources} for position, code in identified.code.items()}
+    return {
+        change.name: CodeChange.of(before[change.path[1]], after[change.path[1]])
+        for change in changes
+        if change.path[0] == "code" and change.path[1] in before and change.path[1] in after
+    }
 
 
 def _rows(path: Path) -> int | None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from dreamsmk.calls import CachedModel, SqliteCallCache
 from dreamsmk.errors import StoreError, TableError
-from dreamsmk.hashing import DigestMemo, digest_file, digest_tree
+from dreamsmk.hashing import CodeIdentity, DigestMemo, digest_file, digest_tree
+from dreamsmk.settings import function_references
 from dreamsmk.smk.environment import describe_environment
 from dreamsmk.smk.identify import Identified, identity_json, spec_of
 from dreamsmk.store import Action, remove
@@ -118,6 +119,7 @@ def _record(
     models: Mapping[str, CachedModel],
 ) -> dict[str, Any]:
     meta = job.binding.meta
+    functions = function_references(meta.params, job.params)
     return {
         "record_version": VERSION,
         "fingerprint": identified.fingerprint,
@@ -129,6 +131,7 @@ def _record(
         },
         "models": {alias: _model(alias, job, identified, models.get(alias)) for alias in sorted(identified.identities)},
         "positions": dict(identified.aliases),
+        "code": {position: _code(reference, identified.code[position]) for position, reference in functions.items()},
         "facts": dict(facts),
         "threads": job.threads,
         "resources": job.resources,
@@ -146,6 +149,17 @@ def _input(path: Path, memo: DigestMemo) -> dict[str, Any]:
         with contextlib.suppress(TableError):
             entry["rows"] = row_count(path)
     return entry
+
+
+def _code(reference: str, identified: CodeIdentity) -> dict[str, Any]:
+    """Returns what the record says of a function: enough to show later what of it has changed."""
+    return {
+        "reference": reference,
+        "digest": identified.digest,
+        "parts": dict(identified.parts),
+        "sources": dict(identified.sources),
+        "notes": list(identified.notes),
+    }
 
 
 def _model(alias: str, job: Job, identified: Identified, used: CachedModel | None) -> dict[str, Any]:

@@ -152,9 +152,11 @@ class ActionStore:
             self.forget(fingerprint)
             remove(target)
             raise _damaged(blob, target)
-        if after.signature != before.signature:
-            self._memo.note(blob, output.digests)  # a hard link changed nothing but its change time
         self._memo.note(target, output.digests)
+        if after.signature != before.signature:
+            # a hard link changed nothing but its change time
+            with contextlib.suppress(IdentityError):  # collected just now, from a caller without the lock
+                self._memo.note(blob, output.digests)
 
     def _is_whole(self, fingerprint: str, role: str, output: Output) -> bool:
         try:

@@ -119,6 +119,7 @@ class _Collector:
         self._now = time.time()
         self._records = Records(home, memo)
         self._trash_before = size_of(home.trash)
+        self._locks_before = frozenset(home.fingerprints("locks"))
         self._reachable: set[str] | None = None
         self._gone: set[str] = set()  # entries that went, or would
 
@@ -170,8 +171,12 @@ class _Collector:
                         remove(path)
 
     def collect_locks(self) -> None:
-        """Removes the files of locks that nobody holds."""
-        self._collect_unheld("locks", "lock", self._home.lock, lambda _: True)
+        """Removes the files of locks that nobody holds, those that the collector made itself too."""
+        for fingerprint in self._unheld("locks", lambda _: True):
+            if fingerprint in self._locks_before:
+                self._note("lock", fingerprint, 0)
+            if not self._policy.is_dry_run:
+                remove(self._home.lock(fingerprint))  # while it is held
 
     def empty_trash(self) -> None:
         """Removes what was moved into the trash, by this collector or by one that was killed."""
@@ -206,11 +211,7 @@ class _Collector:
     ) -> None:
         for fingerprint in self._unheld(part, is_garbage):
             self._note(kind, fingerprint, size_of(place(fingerprint), only_unshared=True))
-            if self._policy.is_dry_run:
-                continue
-            if part == "locks":
-                remove(place(fingerprint))  # at once: it is held until then
-            else:
+            if not self._policy.is_dry_run:
                 discard(self._home, place(fingerprint))
 
     def _unheld(self, part: Part, is_garbage: Callable[[str], bool]) -> Iterator[str]:

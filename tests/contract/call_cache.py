@@ -57,6 +57,17 @@ class CallCacheContract:
         ]
         assert cache.lately("echo", "unknown") == []
 
+    def test_stored_calls_come_newest_first_by_model_and_by_text(self, cache):
+        asked = [ask("first"), ask("second"), ask("third", "model-b")]
+        for request in asked:
+            cache.put(request.key(), request, reply("hi"), rule="tweets")
+        keys = [request.key() for request in asked]
+        assert [call.key for call in cache.stored()] == keys[::-1]
+        assert [call.key for call in cache.stored(limit=1)] == [keys[2]]
+        assert [call.key for call in cache.stored(model="model-a")] == [keys[1], keys[0]]
+        (found,) = cache.stored(containing='"first"')
+        assert (found.request, found.rule) == (asked[0].canonical(), "tweets")
+
     def test_what_was_put_is_found_by_the_next_one(self, open_cache):
         request = ask("hello")
         with open_cache() as cache:

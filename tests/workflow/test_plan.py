@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.wire.server import WireServer
-from tests.workflow.project import Project
+from tests.workflow.project import ROOT, Project
 
 TARGETS = 'results/short.parquet", "results/ideas.parquet'
 RULES = """
@@ -178,3 +181,18 @@ def test_a_missing_key_is_a_note(project: Project) -> None:
     assert any("OPENAI_API_KEY" in note for note in plan["notes"])
     assert lines(plan)["tweets"]["models"][0]["prices"].startswith("genai-prices ")
     assert lines(plan)["tweets"]["cost_usd"] > 0
+
+
+def test_planning_for_a_local_model_loads_none(project: Project) -> None:
+    config = project.config
+    config["models"]["teacher"] = {"provider": "transformers", "model": "org/model", "max_tokens": 8}
+    project.configure(config)
+    heavy = "torch transformers trl peft datasets accelerate openai anthropic"
+    code = "import sys; from dreamsmk.cli import main; main(['plan']); print({*sys.argv[1:]} & {*sys.modules})"
+    command = [sys.executable, "-c", code, *heavy.split()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "total" in done.stdout

@@ -58,7 +58,7 @@ def exact_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator
     """Yields what a job asks each model, counted, and how many tokens a reply has; all it reads must be settled."""
     inputs = {role: [ahead.readable(path) for path in paths] for role, paths in job.inputs.items()}
     calls_path = job.binding.calls_path
-    for model, asked in _asked(job, inputs, ahead.folder):
+    for model, asked in asked_by(job, inputs, ahead.folder):
         counted = counter.count(asked.requests, calls_path)
         lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, calls_path)
         tokens = counted.characters / CHARACTERS_PER_TOKEN
@@ -71,7 +71,7 @@ def estimated_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iter
     inputs, is_scaled = _placeholders(job, ahead)
     texts = [expected.text_tokens for path in _tables(job) if (expected := ahead.expected(path)) is not None]
     text_tokens = (texts[0] if texts else None) if is_scaled else 0.0
-    for model, asked in _asked(job, inputs, ahead.folder):
+    for model, asked in asked_by(job, inputs, ahead.folder):
         # the keys are not final: other texts, or another model
         counted = counter.count(asked.requests, None)
         lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, job.binding.calls_path)
@@ -85,7 +85,8 @@ def estimated_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iter
         yield _line(model, known, lengths, cached=None, input_tokens=tokens), lengths.output_tokens
 
 
-def _asked(job: PlannedJob, inputs: Mapping[str, list[Path]], scratch: Path) -> Iterator[tuple[PlannedModel, Asked]]:
+def asked_by(job: PlannedJob, inputs: Mapping[str, list[Path]], scratch: Path) -> Iterator[tuple[PlannedModel, Asked]]:
+    """Yields what a job asks each of its models, in the order in which it asks them."""
     plan = job.binding.meta.load_plan()
     if plan is None:
         return

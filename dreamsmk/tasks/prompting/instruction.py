@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dreamsmk.errors import SettingsError
 from dreamsmk.tasks.context import Context
 
@@ -21,9 +23,16 @@ def read_instruction(context: Context) -> str:
             where="instruction",
             hint="give params: instruction=… or input: instruction=…",
         )
-    text = files[0].read_text(encoding="utf-8") if files else str(written)
+    text = _read(files[0]) if files else str(written)
     if not text.strip():
         raise SettingsError("the instruction is empty", where=str(files[0]) if files else "params.instruction")
     if files:
         context.facts["prompts"] = {"instruction": text.strip()}
     return text.strip()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise SettingsError("the instruction is not UTF-8 text", where=str(path), hint="save it as UTF-8") from exc

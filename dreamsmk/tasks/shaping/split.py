@@ -60,10 +60,13 @@ def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[st
 def _counts(sizes: Mapping[str, float], height: int, where: str) -> dict[str, int]:
     """Turns shares or counts into counts that add up to the number of rows."""
     total = sum(sizes.values())
-    if all(isinstance(size, int) and size != 1 for size in sizes.values()) or total == height:
+    # shares that add up to 1 are shares in a table of one row too; a single 1 is all of any table
+    if total != 1 and all(float(size).is_integer() for size in sizes.values()):
         if total != height:
             raise SettingsError(
-                f"the parts add up to {total} rows, and the table has {height}", where=where, hint="give shares, as 0.9"
+                f"the parts add up to {total:g} rows, and the table has {height}",
+                where=where,
+                hint="give shares, as 0.9",
             )
         return {part: int(size) for part, size in sizes.items()}
     if not math.isclose(total, 1.0, abs_tol=1e-9):

@@ -117,3 +117,22 @@ def test_an_unknown_provider_is_an_error(cache):
     model = CachedModel("teacher", spec(provider="opnai"), IDENTITY, cache)
     with pytest.raises(SettingsError, match="did you mean 'openai'"):
         model.requests(["a"])
+
+
+def test_what_was_paid_and_what_it_is_worth_stand_beside_the_tally(cache):
+    prices = {"input_usd_per_million": 1_000_000.0, "output_usd_per_million": 2_000_000.0}
+    for paid, whole in [(7.0, 14.0), (0.0, 14.0)]:
+        model = CachedModel("teacher", spec(prices=prices), IDENTITY, cache, provider_type=Service)
+        list(model.answer(model.requests(["a", "a"])))
+        told = model.calls_json()
+        assert (told["cost_usd"], told["cost_usd_uncached"], told["prices"]) == (paid, whole, "config")
+        assert told["requests"] == 2
+        model.close()
+
+
+def test_without_a_price_nothing_is_made_up(cache):
+    model = CachedModel("teacher", spec(provider="openai"), IDENTITY, cache, provider_type=Service)
+    list(model.answer(model.requests(["a"])))
+    told = model.calls_json()
+    assert (told["cost_usd"], told["cost_usd_uncached"], told["prices"]) == (None, None, None)
+    model.close()

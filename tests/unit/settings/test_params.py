@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dreamsmk.errors import SettingsError
-from dreamsmk.settings import column_references, identity_params, model_aliases, validate_params
+from dreamsmk.settings import column_references, function_references, identity_params, model_aliases, validate_params
 
 TEXTS = {"type": "array", "items": {"type": "string"}}
 SCHEMA = {
@@ -343,3 +343,15 @@ def test_validating_again_changes_nothing(schema, params):
     once = validate_params(schema, params, where="r")
     assert validate_params(schema, once, where="r") == once
     assert params.keys() <= once.keys()
+
+
+def test_the_functions_that_params_name_are_found_by_their_position():
+    schema = {
+        "properties": {
+            "function": {"type": "string", "x-function": True},
+            "scores": {"type": "array", "items": {"type": "string"}, "x-function": True},
+            "none": {"type": ["string", "null"], "default": None, "x-function": True},
+        }
+    }
+    params = {"function": "a.py:f", "scores": ["b.py:g", "b.py:h"], "none": None}
+    assert function_references(schema, params) == {"function": "a.py:f", "scores/0": "b.py:g", "scores/1": "b.py:h"}

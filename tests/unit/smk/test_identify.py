@@ -50,7 +50,7 @@ def fingerprint(memo: DigestMemo, table: Path) -> Identify:
         rule: str = "process_with_prompt", *, models: Mapping[str, ModelSpec] | None = None, **given: Any
     ) -> Identified:
         meta = load_meta(rule)
-        raw = PARAMS[rule] | given.pop("params", {})
+        raw = PARAMS.get(rule, {}) | given.pop("params", {})
         return identify(
             meta,
             validate_params(meta.params, raw, where=rule),
@@ -231,3 +231,20 @@ def test_the_outputs_that_are_made_count(fingerprint: Identify) -> None:
 
 def test_what_else_a_result_depends_on_counts(fingerprint: Identify) -> None:
     assert fingerprint(extra={"records": ["x"]}).fingerprint != fingerprint().fingerprint
+
+
+def test_a_function_counts_by_its_code_and_not_by_its_name(
+    fingerprint: Identify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moved").mkdir()
+    for path in ("steps.py", "moved/other.py"):
+        (tmp_path / path).write_text("def f(row):\n    return row\n")
+    before = fingerprint("map", params={"function": "steps.py:f"})
+    assert before.preimage.code == {"function": before.code["function"].digest}
+    assert "function" not in before.preimage.params
+    assert fingerprint("map", params={"function": "moved/other.py:f"}).fingerprint == before.fingerprint
+    (tmp_path / "steps.py").write_text("def f(row):\n    return [row]\n")
+    assert fingerprint("map", params={"function": "steps.py:f"}).fingerprint != before.fingerprint
+    with pytest.raises(SettingsError, match="no function"):
+        fingerprint("map", params={"function": "steps.py:g"})

@@ -24,7 +24,7 @@ from dreamsmk.store import Policy, collect
 from tests.unit.store.shelf import LARGE, Shelf, fingerprint_of, tree_of
 
 CONTENT = {"file": b"f" * 5000, "large": b"L" * LARGE, "model": {f"{i}/weights": bytes([i]) * 3000 for i in range(12)}}
-TREE = {name: content for name, content in sorted(CONTENT["model"].items())}
+TREE = dict(sorted(CONTENT["model"].items()))
 F = fingerprint_of("churn")
 
 
@@ -122,6 +122,7 @@ def read(home: Path, seconds: float) -> dict[str, int]:
         with shelf.store.try_lock(F) as is_held:
             if not is_held:
                 counts["elsewhere"] += 1
+                time.sleep(0.002)
             elif action := shelf.store.find(F):
                 shelf.store.put_back(action, targets)
                 check_targets(targets)
@@ -149,7 +150,7 @@ def collect_all(home: Path, seconds: float) -> dict[str, int]:
     while time.monotonic() < deadline:
         for each in collect(shelf.home, shelf.memo, policy).collected:
             counts[each.kind] = counts.get(each.kind, 0) + 1
-        time.sleep(random.uniform(0, 0.05))
+        time.sleep(random.uniform(0.05, 0.3))
     return counts
 
 

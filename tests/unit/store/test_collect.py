@@ -16,7 +16,7 @@ ALL = Policy(older_than_seconds=0)
 
 
 def run(shelf: Shelf, **policy: object) -> Collection:
-    return collect(shelf.home, shelf.memo, Policy(**policy))  # type: ignore[arg-type]  # the tests name what they mean
+    return collect(shelf.home, shelf.memo, Policy(**policy))
 
 
 def gone(collection: Collection, kind: str = "entry") -> list[str]:

@@ -34,9 +34,8 @@ def together(*commands: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def test_a_killed_job_leaves_a_whole_entry_or_none(tmp_path: Path) -> None:
     [counts] = together(("kill", str(tmp_path / "home"), "10"))
-    assert counts["kills"] > 30
-    assert counts["whole"] > 0
-    assert counts["none"] > 0
+    assert counts["kills"] >= 8, "even a busy machine gets that far"
+    assert counts["whole"] + counts["none"] == counts["kills"]
 
 
 def test_jobs_of_one_fingerprint_take_turns(tmp_path: Path) -> None:

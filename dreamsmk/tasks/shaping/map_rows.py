@@ -1,0 +1,194 @@
+"""A user's function over the rows of a table.
+
+Contract: rows keep their order, with any number of worker processes. The table is read, worked on and written in
+batches, of which only a few are in memory at once. A failure names the row and the place in the user's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dreamsmk.errors import DreamsmkError, SettingsError, TableError
+from dreamsmk.tables import TableWriter, row_count, scan_table
+from dreamsmk.tables.sources import reading
+from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.functions import failure_of, load_function
+from dreamsmk.tasks.workers import in_order
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROWS_AT_ONCE = 1_000
+BATCH_ROWS = 10_000
+
+# Any: a cell may be whatever a function returns.
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong with a row or a batch; a value, for it crosses processes.
+
+    Attributes:
+        row: The row in its batch, from 0; None for the batch itself.
+        what: One sentence.
+        place: Where in the user's code.
+    """
+
+    row: int | None
+    what: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ByRow:
+    """Calls a function for each row of a batch, in whichever process it is asked to."""
+
+    reference: str
+    base: Path
+
+    def __call__(self, rows: list[Row]) -> list[Row] | Failure:
+        """Returns the rows that the function made of these."""
+        function = load_function(self.reference, self.base)
+        made: list[Row] = []
+        for number, row in enumerate(rows):
+            try:
+                returned = function(row)
+            except Exception as exc:  # noqa: BLE001 - user code may raise anything; it becomes an error of ours
+                place, reason = failure_of(exc, self.base)
+                return Failure(number, reason, place)
+            made_here = [] if returned is None else returned if isinstance(returned, list) else [returned]
+            for each in made_here:
+                if not isinstance(each, Mapping):
+                    what = f"it returned {_kind(each)}, not a dictionary, a list of them, or None"
+                    return Failure(number, what)
+                if made and each.keys() != made[0].keys():
+                    return Failure(number, f"it returned the columns {_names(each)}, and before {_names(made[0])}")
+                made.append(dict(each))
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class ByBatch:
+    """Calls a function for a batch, in whichever process it is asked to."""
+
+    reference: str
+    base: Path
+
+    def __call__(self, batch: pl.DataFrame) -> pl.DataFrame | Failure:
+        """Returns the frame that the function made of this one."""
+        import polars as pl
+
+        function = load_function(self.reference, self.base)
+        try:
+            returned = function(batch)
+        except Exception as exc:  # noqa: BLE001 - as above
+            place, reason = failure_of(exc, self.base)
+            return Failure(None, reason, place)
+        if not isinstance(returned, pl.DataFrame):
+            return Failure(None, f"it returned {_kind(returned)}, not a polars DataFrame")
+        return returned
+
+
+def map_rows(context: Context) -> None:
+    """Writes what the user's function makes of the table."""
+    params = context.params
+    is_by_row = params["by"] == "row"
+    if is_by_row and params["batch_rows"] is not None:
+        raise SettingsError("batch_rows is only for by: batch", where="params.batch_rows", hint="leave it out")
+    base, source = Path.cwd(), context.input()
+    reference = params["function"]
+    load_function(reference, base)  # so that what is wrong with the file is said before any worker starts
+    size = ROWS_AT_ONCE if is_by_row else params["batch_rows"] or BATCH_ROWS
+    total, done = row_count(source), 0
+    batches = _batches(source, size)
+    work: Any = ByRow(reference, base) if is_by_row else ByBatch(reference, base)  # Any: of rows or of frames
+    asked = (batch.to_dicts() for batch in batches) if is_by_row else batches
+    columns = _Columns(reference, params["columns"])
+    with TableWriter(context.output(), columns=params["columns"]) as table:
+        for made in in_order(work, asked, processes=min(context.threads, -(-total // size))):
+            start, done = done, min(done + size, total)
+            where = f"{source}, rows {start} to {done - 1} (from 0)"
+            if isinstance(made, Failure):
+                raise _error(
+                    reference, made, where if made.row is None else f"{source}, row {start + made.row} (from 0)"
+                )
+            columns.write(table, made, where)
+            context.progress.update(done, total, rows=table.rows)
+        columns.require(str(source), total)
+        context.facts["rows"] = table.rows
+
+
+# Any: JSON.
+def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
+    """Returns the columns, where they are declared."""
+    return {"table": list(params["columns"]) if params["columns"] else None}
+
+
+class _Columns:
+    """Checks that a function's columns are always the same, and those that were declared."""
+
+    def __init__(self, reference: str, declared: Mapping[str, str] | None) -> None:
+        self._reference = reference
+        self._declared = declared
+        self._names = list(declared) if declared else []
+
+    def write(self, table: TableWriter, made: list[Row] | pl.DataFrame, where: str) -> None:
+        """Writes what came of one batch."""
+        if isinstance(made, list):
+            if not made:
+                return
+            names = list(made[0])
+        else:
+            names = made.columns
+        self._names = self._names or names
+        if set(names) != set(self._names):
+            raise TableError(
+                f"{self._reference} returned the columns {_names(names)}, and not {_names(self._names)}",
+                where=where,
+                hint="return the same columns for every row, None where there is no value",
+            )
+        table.write({name: [row[name] for row in made] for name in self._names} if isinstance(made, list) else made)
+
+    def require(self, source: str, rows: int) -> None:
+        """Raises for a table without rows whose columns nobody knows."""
+        if not self._names:
+            what = "the table has no rows" if not rows else f"{self._reference} dropped all {rows} rows"
+            raise TableError(
+                f"{what}, so that the columns of the result are not known",
+                where=source,
+                hint='declare them: columns={"name": "String", …}',
+            )
+
+
+def _batches(source: Path, size: int) -> Iterator[pl.DataFrame]:
+    """Yields a table in batches of just this many rows; the last may have fewer."""
+    import polars as pl
+
+    rest: pl.DataFrame | None = None
+    with reading(source):
+        for chunk in scan_table(source).collect_batches(chunk_size=size, maintain_order=True, lazy=True):
+            rest = chunk if rest is None or not rest.height else pl.concat([rest, chunk])
+            start = 0
+            while rest.height - start >= size:
+                yield rest.slice(start, size)
+                start += size
+            rest = rest.slice(start)
+    if rest is not None and rest.height:
+        yield rest
+
+
+def _error(reference: str, failure: Failure, where: str) -> DreamsmkError:
+    place = f", in {failure.place}" if failure.place else ""
+    return TableError(f"{reference} failed: {failure.what}", where=f"{where}{place}")
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"
+
+
+def _names(names: Iterable[object]) -> str:
+    return ", ".join(str(name) for name in names) or "none"

@@ -1,0 +1,110 @@
+"""Where a task works in a test: real tables, real models over `echo`, a real call cache, all in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars
+
+from dreamsmk.calls import CachedModel, SqliteCallCache
+from dreamsmk.providers import resolve_identity
+from dreamsmk.settings import ModelSpec, validate_params
+from dreamsmk.smk.meta import load_meta
+from dreamsmk.tasks.context import Context
+
+
+@dataclass
+class Notes:
+    """A progress that remembers."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def update(self, done: int, total: int | None = None, **facts: str | int | float) -> None:
+        self.lines.append(f"{done} of {total}")
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@dataclass
+class Desk:
+    """Runs tasks of the library's rules as their jobs do; the call cache outlives each of them.
+
+    Attributes:
+        specs: The models by alias.
+        facts: What the last task said of itself.
+        models: The models that the last task asked.
+    """
+
+    folder: Path
+    specs: dict[str, ModelSpec] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, CachedModel] = field(default_factory=dict)
+
+    def table(self, columns: Mapping[str, Any], name: str = "table.parquet") -> Path:
+        """Writes a table."""
+        path = self.folder / name
+        polars.DataFrame(dict(columns)).write_parquet(path)
+        return path
+
+    def file(self, name: str, text: str) -> Path:
+        """Writes a file of text."""
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def run(
+        self, rule: str, inputs: Mapping[str, Path], outputs: tuple[str, ...] = ("table",), /, **params: Any
+    ) -> dict[str, polars.DataFrame]:
+        """Runs the task of a rule and returns the tables that it made, by role."""
+        meta = load_meta(rule)
+        made = {role: self.folder / f"made_{role}.parquet" for role in outputs}
+        for path in made.values():
+            path.unlink(missing_ok=True)
+        self.models = {}
+        with SqliteCallCache(self.folder / "calls.db") as cache:
+
+            def model(alias: str) -> CachedModel:
+                spec = self.specs[alias]
+                identity = resolve_identity(spec, lambda folder: "")
+                opened = CachedModel(alias, spec, identity, cache, rule=rule)
+                return self.models.setdefault(alias, opened)
+
+            context = Context(
+                params=validate_params(meta.params, params, where=rule),
+                inputs={role: [path] for role, path in inputs.items()},
+                outputs=made,
+                scratch=self.folder,
+                model=model,
+                progress=Notes(),
+            )
+            try:
+                meta.load_task()(context)
+            finally:
+                for opened in self.models.values():
+                    opened.close()
+        self.facts = context.facts
+        tables = {role: polars.read_parquet(path) for role, path in made.items()}
+        self._check_promises(rule, context.params, inputs, tables)
+        return tables
+
+    def sent(self) -> int:
+        """Returns how many calls the last task paid for."""
+        return sum(model.tally.sent for model in self.models.values())
+
+    def _check_promises(
+        self, rule: str, params: Mapping[str, Any], inputs: Mapping[str, Path], tables: Mapping[str, polars.DataFrame]
+    ) -> None:
+        """Asserts that the columns and rows that were promised before the task ran are those that it made."""
+        meta = load_meta(rule)
+        columns, rows = meta.load_columns(), meta.load_rows()
+        assert columns is not None
+        assert rows is not None
+        have = {role: polars.read_parquet(path) for role, path in inputs.items() if path.suffix == ".parquet"}
+        names = columns(params, {role: table.columns for role, table in have.items()})
+        assert {role: table.columns for role, table in tables.items()} == {role: names[role] for role in tables}
+        heights = rows(params, {role: table.height for role, table in have.items()})
+        assert {role: table.height for role, table in tables.items()} == {role: heights[role] for role in tables}
