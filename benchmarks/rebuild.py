@@ -138,19 +138,17 @@ def many(base: Path) -> None:
                 "    output: train='out/{i}.parquet'\n    params: train=1.0\n"
             )
         (folder / "Snakefile").write_text(body)
-        _build_many(folder, kind, names)
+        _build_many(folder, kind)
         assert "Nothing to be done" in snakemake(folder), kind
     plain, ours = best(lambda: snakemake(base / "plain") and None), best(lambda: snakemake(base / "ours") and None)
     say(f"no-op, {TARGETS:,} targets", ours / plain, "at most 1.5", f"{ours:.2f} s beside {plain:.2f} s")
 
 
-def _build_many(folder: Path, kind: str, names: list[str]) -> None:
+def _build_many(folder: Path, kind: str) -> None:
     """Makes the targets as their jobs would, without a process for each."""
-    (folder / "out").mkdir()
     if kind == "plain":
-        for name in names:
-            shutil.copy(folder / "in" / f"{name}.csv", folder / "out" / f"{name}.parquet")
-        snakemake(folder, "--touch")
+        # really run: without the metadata of a real run Snakemake would compare nothing
+        snakemake(folder)
         return
     program = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
@@ -183,8 +181,6 @@ def hits(base: Path) -> None:
     for number in range(HITS):
         (plain / "in" / f"{number}.csv").write_text("x")
     (plain / "Snakefile").write_text(
-        f"rule all:\n    input: {wanted}\nrule part:\n    input: 'in/{{i}}.csv'\n    output: 'out/{{i}}.parquet'\n"
-        "    run: pass\n" if False else
         f"rule all:\n    input: {wanted}\nrule part:\n    input: 'in/{{i}}.csv'\n    output: touch('out/{{i}}.parquet')\n"
     )
 

@@ -16,7 +16,7 @@ from dreamsmk.cli.target import LastMade, add_home, nearest_path
 from dreamsmk.errors import DreamsmkError, SettingsError
 from dreamsmk.hashing import DigestMemo, digest_file, digest_tree
 from dreamsmk.store import Home, Records
-from dreamsmk.store.records import read_placed
+from dreamsmk.store.placements import open_placements
 
 EXIT_STATUS: dict[Level, int] = {
     "same bytes": 0,
@@ -124,13 +124,10 @@ def _is_workflow(place: Place) -> bool:
 def _targets(place: Place) -> Iterator[str]:
     """Yields the targets of a workflow's folder that are there, by their path in it."""
     root = place.path.absolute()
-    for file in place.home.targets():
-        placed = read_placed(file)
-        if placed is None:
-            continue
+    for placed in open_placements(place.home).all():
         # a folder that was moved since knows its targets by their relative paths alone
-        for known in (placed.get("at"), placed["path"]):
-            path = root / str(known or placed["path"])
+        for known in (placed.at, placed.path):
+            path = root / known
             if path.is_relative_to(root) and path.exists():
                 yield path.relative_to(root).as_posix()
                 break

@@ -31,10 +31,11 @@ def canonical_bytes(value: object) -> bytes:
     Raises:
         IdentityError: The value, or something in it, has no canonical form.
     """
-    if _is_plain(value, 0):
+    plain = value if _is_plain(value, 0) else _without_whole_floats(value, 0)
+    if _is_plain(plain, 0):
         try:
-            return orjson.dumps(value, option=_ORJSON_OPTIONS)
-        except orjson.JSONEncodeError:
+            return orjson.dumps(plain, option=_ORJSON_OPTIONS)
+        except (orjson.JSONEncodeError, TypeError):
             pass  # a lone surrogate, which the walk below names
     import rfc8785
 
@@ -49,12 +50,30 @@ def _is_plain(value: object, depth: int) -> bool:
         return True
     if kind is int:
         return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER  # type: ignore[operator]  # kind is int
+    if kind is float:
+        # alike in this range, whole numbers aside: 1.0 is 1 in RFC 8785
+        return 1e-5 < abs(value) < 1e15 and not value.is_integer()  # type: ignore[arg-type,attr-defined]  # kind is float
     if depth >= MAX_DEPTH:
         return False
     if kind is dict:
         members = value.items()  # type: ignore[attr-defined]  # kind is dict
         return all(_is_plain_key(key) and _is_plain(member, depth + 1) for key, member in members)
     return (kind is list or kind is tuple) and all(_is_plain(member, depth + 1) for member in value)  # type: ignore[attr-defined]  # a list or tuple
+
+
+def _without_whole_floats(value: object, depth: int) -> object:
+    """Returns the value with whole floats as integers, which they are in RFC 8785: `1.0` is `1`."""
+    kind = type(value)
+    if kind is float and abs(value) < MAX_SAFE_INTEGER and value.is_integer():  # type: ignore[arg-type,attr-defined]  # kind is float
+        return int(value)  # type: ignore[call-overload]  # kind is float
+    if depth >= MAX_DEPTH:
+        return value
+    if kind is dict:
+        members = value.items()  # type: ignore[attr-defined]  # kind is dict
+        return {key: _without_whole_floats(member, depth + 1) for key, member in members}
+    if kind is list or kind is tuple:
+        return [_without_whole_floats(member, depth + 1) for member in value]  # type: ignore[attr-defined]  # a list or tuple
+    return value
 
 
 def _is_plain_key(key: object) -> bool:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.settings import Settings, load_settings, validate_params
@@ -35,6 +38,8 @@ class Binding:
         self.config = dict(config or {})
         self.meta: RuleMeta = load_meta(name)
         self._settings: Settings | None = None
+        # Any: JSON.
+        self._validated: dict[bytes, dict[str, Any]] = {}
 
     @property
     def settings(self) -> Settings:
@@ -66,7 +71,14 @@ class Binding:
             SettingsError: A name, a type or a value is wrong.
         """
         given = {name: value for name, value in raw.items() if name not in OWN_PARAMS}
-        return validate_params(self.meta.params, given, where=where)
+        try:
+            # jobs of one rule mostly share their parameters, and a graph has thousands of jobs
+            text = orjson.dumps(given)
+        except TypeError:
+            return validate_params(self.meta.params, given, where=where)
+        if text not in self._validated:
+            self._validated[text] = validate_params(self.meta.params, given, where=where)
+        return deepcopy(self._validated[text])
 
 
 @cache

@@ -6,9 +6,10 @@ stat will do, and none loads a heavy library.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dreamsmk.errors import DreamsmkError, SettingsError
 from dreamsmk.settings import ModelSpec, model_aliases
@@ -16,7 +17,6 @@ from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.identify import identify
 from dreamsmk.smk.meta import rules_folder
 from dreamsmk.smk.roles import paths_by_role
-from dreamsmk.store import Records
 
 # More than this many threads do not make one local model faster on any machine that was measured; Snakemake lowers
 # the number to what `--cores` allows.
@@ -25,8 +25,9 @@ LOCAL_THREADS = 8
 INVALID = "invalid"
 DAMAGED = "damaged"
 
-# The attribute of a workflow that is set while Snakemake finds out what to run.
-PLANNING = "_dreamsmk_is_planning"
+# The attribute of a workflow that is set while Snakemake finds out what to run: a function that gives the placements of
+# a home as they were when it began.
+PLANNING = "_dreamsmk_placements"
 
 
 class Fingerprint:
@@ -45,6 +46,7 @@ class Fingerprint:
     def __init__(self, workflow: Any, config: Any, name: str) -> None:
         self.workflow = workflow
         self.binding = Binding(config, name)
+        _declare(self)
 
     # Any: Snakemake's Wildcards and lists of files.
     def __call__(self, wildcards: Any, **offered: Any) -> str:
@@ -74,14 +76,14 @@ class Fingerprint:
     @property
     def is_planning(self) -> bool:
         """Whether Snakemake is finding out what to run: only then is a damaged output a reason, never when it runs."""
-        return getattr(self.workflow, PLANNING, False)
+        return getattr(self.workflow, PLANNING, None) is not None
 
     def _is_damaged(self, fingerprint: str, outputs: Mapping[str, list[Path]]) -> bool:
         """Says whether an output is no longer what this fingerprint put there: Snakemake never looks at outputs."""
-        records, memo = Records(self.binding.home, self.binding.memo), self.binding.memo
+        snapshot, memo = getattr(self.workflow, PLANNING)(self.binding.home), self.binding.memo
         for path in (path for paths in outputs.values() for path in paths):
-            placed = records.placed_at(path)
-            if placed and placed["fingerprint"] == fingerprint and path.exists() and memo.of(path) != placed["digest"]:
+            made_by, digest = snapshot.at(path) or ("", "")
+            if made_by == fingerprint and path.exists() and memo.of(path) != digest:
                 return True
         return False
 
@@ -109,7 +111,7 @@ def threads(workflow: Any) -> Callable[..., int]:
     def local_threads(wildcards: Any, rulename: str) -> int:
         return LOCAL_THREADS if _any_local(workflow, rulename, wildcards) else 1
 
-    return local_threads
+    return _declare(local_threads)
 
 
 def gpu(workflow: Any) -> Callable[..., int]:
@@ -118,7 +120,7 @@ def gpu(workflow: Any) -> Callable[..., int]:
     def local_gpu(wildcards: Any, rulename: str) -> int:
         return 1 if _any_local(workflow, rulename, wildcards) else 0
 
-    return local_gpu
+    return _declare(local_gpu)
 
 
 def gpu_manufacturer(workflow: Any) -> Callable[..., str | None]:
@@ -127,7 +129,7 @@ def gpu_manufacturer(workflow: Any) -> Callable[..., str | None]:
     def manufacturer(wildcards: Any, rulename: str) -> str | None:
         return "nvidia" if _any_local(workflow, rulename, wildcards) else None
 
-    return manufacturer
+    return _declare(manufacturer)
 
 
 def api(workflow: Any) -> Callable[..., int]:
@@ -137,7 +139,7 @@ def api(workflow: Any) -> Callable[..., int]:
         specs = _specs(workflow, rulename, wildcards)
         return 1 if any(not _is_local(spec) for spec in specs) else 0
 
-    return service_slot
+    return _declare(service_slot)
 
 
 def wrapper() -> str:
@@ -155,7 +157,16 @@ def module_of(config: Any, name: str) -> Callable[..., Any]:
     def module(wildcards: Any, input: Any) -> Any:
         return {"rule": name, "config": dict(config or {})}
 
-    return module
+    return _declare(module)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _declare(function: F) -> F:
+    """Writes a function's signature where Snakemake looks first (9.27): else it is worked out for every job anew."""
+    function._overwrite_params = inspect.signature(function).parameters  # type: ignore[attr-defined]
+    return function
 
 
 def _any_local(workflow: Any, rulename: str, wildcards: Any) -> bool:

@@ -7,6 +7,7 @@ reports wrong parameters when the job starts instead of before.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, nearest
@@ -19,6 +20,7 @@ from dreamsmk.smk.identify import local_folders, spec_of
 from dreamsmk.smk.meta import rule_names
 from dreamsmk.smk.refusal import refusal
 from dreamsmk.smk.roles import ADAPTER_PREFIX, MODEL_PREFIX
+from dreamsmk.store.placements import open_placements
 
 _INSTALLED = "_dreamsmk_installed"
 
@@ -40,11 +42,11 @@ def install(workflow: Any) -> None:
 
     def build_dag() -> None:
         assert build is not None
-        setattr(workflow, PLANNING, True)
+        setattr(workflow, PLANNING, lru_cache(lambda home: open_placements(home).snapshot()))
         try:
             build()
         finally:
-            setattr(workflow, PLANNING, False)
+            setattr(workflow, PLANNING, None)
         if workflow.is_main_process:
             _translated(lambda: check_jobs(workflow))
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,6 +30,9 @@ from dreamsmk.store.entry import Action, Output, parse_action, write_action
 from dreamsmk.store.files import remove, storing, sync_content
 from dreamsmk.store.home import Home
 from dreamsmk.store.locks import locked, try_locked
+
+_ATTEMPTS = 10
+_PAUSE_SECONDS = 0.05
 
 
 class ActionStore:
@@ -159,10 +163,16 @@ class ActionStore:
                 self._memo.note(blob, output.digests)
 
     def _is_whole(self, fingerprint: str, role: str, output: Output) -> bool:
-        try:
-            return self._memo.of(self._home.blob(fingerprint) / role, output.content_kind) == output.content
-        except (OSError, IdentityError):
-            return False
+        blob = self._home.blob(fingerprint) / role
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._memo.of(blob, output.content_kind) == output.content
+            except (OSError, IdentityError):
+                if not blob.exists():
+                    return False
+            # another reader links it just now, which changes its change time while it is read
+            time.sleep(_PAUSE_SECONDS)
+        return False
 
 
 def _observed(path: Path) -> Observation | None:

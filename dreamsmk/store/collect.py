@@ -21,8 +21,9 @@ from dreamsmk.store.files import is_leftover, remove
 from dreamsmk.store.home import Home, Part
 from dreamsmk.store.inventory import StoredEntry, stored_entries, task_of
 from dreamsmk.store.locks import try_locked
+from dreamsmk.store.placements import open_placements
 from dreamsmk.store.reachable import possible_paths, reachable
-from dreamsmk.store.records import Records, read_placed
+from dreamsmk.store.records import Records
 from dreamsmk.store.trash import discard, empty_trash
 
 DAY_SECONDS = 86400
@@ -249,7 +250,7 @@ class _Collector:
         for folder in self._home.folders_of_files():
             yield from (folder / name for name in _names(folder) if is_leftover(name))
         listed: dict[Path, list[str]] = {}
-        for placed in filter(None, map(read_placed, self._home.targets())):
+        for placed in open_placements(self._home).all():
             for target in possible_paths(placed, self._home):
                 if target.parent not in listed:
                     listed[target.parent] = [name for name in _names(target.parent) if is_leftover(name)]

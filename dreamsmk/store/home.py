@@ -5,8 +5,9 @@
     actions/         what each fingerprint gave: role, kind, digest
     blobs/           the outputs themselves, by fingerprint and role
     records/         how each target was made
+    placements.db    what was last put at each path
     scratch/         outputs and checkpoints of jobs that have not finished, by fingerprint
-    locks/ leases/   one file a fingerprint; one file a device
+    locks/           one file a fingerprint
     trash/           what is being deleted: moved here in one step, then removed file by file
 
 Contract: nothing but this file knows these names.
@@ -66,9 +67,10 @@ class Home:
         """The empty file that says that a fingerprint gave an output of this digest."""
         return self.makers(digest) / _name(fingerprint)
 
-    def target(self, name: str) -> Path:
-        """What was last put at a path; `name` is a digest of that path."""
-        return self.path / "records" / "targets" / _sharded(name).with_suffix(".json")
+    @property
+    def placements(self) -> Path:
+        """What was last put at each path."""
+        return self.path / "placements.db"
 
     def scratch(self, fingerprint: str) -> Path:
         """The folder in which a job works; a killed job's successor finds it as it was left."""
@@ -77,10 +79,6 @@ class Home:
     def lock(self, fingerprint: str) -> Path:
         """The lock of a fingerprint."""
         return self.path / "locks" / _name(fingerprint)
-
-    def lease(self, device: str) -> Path:
-        """The lease of a device."""
-        return self.path / "leases" / device
 
     @property
     def trash(self) -> Path:
@@ -99,25 +97,20 @@ class Home:
                 if name.startswith(_FINGERPRINT_START):
                     yield _digest(name.removesuffix(".json"))
 
-    def targets(self) -> Iterator[Path]:
-        """Yields the files that say what was last put at a path."""
-        for shard in _shards(self.path / "records" / "targets"):
-            yield from (shard / name for name in _names(shard) if name.endswith(".json") and name[0] != ".")
-
     def makers_of(self, digest: str) -> list[str]:
         """Returns the fingerprints that gave an output of this digest, sorted."""
         return [_digest(name) for name in _names(self.makers(digest)) if name[0] != "."]
 
     def folders_of_files(self) -> Iterator[Path]:
         """Yields the folders in which dreamsmk writes small files of its own."""
-        for part in ("actions", "records", "records/targets"):
+        for part in ("actions", "records"):
             yield from _shards(self.path / part)
 
     def sizes(self) -> dict[str, list[Path]]:
         """Returns the paths of each part of the home, by its name."""
         folders = ("actions", "blobs", "records", "scratch", "trash")
         parts = {name: [self.path / name] for name in folders}
-        for database in (self.calls, self.digests):
+        for database in (self.calls, self.digests, self.placements):
             # SQLite keeps what is not in the file yet beside it
             parts[database.stem] = [database.with_name(database.name + end) for end in ("", "-wal", "-shm")]
         return parts

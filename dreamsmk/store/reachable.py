@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from dreamsmk.errors import IdentityError, TableError
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.store.home import Home
-from dreamsmk.store.records import Records, read_placed
+from dreamsmk.store.placements import Placement, open_placements
+from dreamsmk.store.records import Records
 
 
 def reachable(home: Home, memo: DigestMemo) -> set[str]:
     """Returns the fingerprints that are reachable from targets whose content is still what was put there."""
     records = Records(home, memo)
     found: set[str] = set()
-    pending = [placed["fingerprint"] for placed, _ in standing_targets(home, memo)]
+    pending = [placed.fingerprint for placed, _ in standing_targets(home, memo)]
     while pending:
         fingerprint = pending.pop()
         if fingerprint in found:
@@ -32,22 +33,18 @@ def reachable(home: Home, memo: DigestMemo) -> set[str]:
     return found
 
 
-# Any: JSON.
-def standing_targets(home: Home, memo: DigestMemo) -> Iterator[tuple[dict[str, Any], Path]]:
+def standing_targets(home: Home, memo: DigestMemo) -> Iterator[tuple[Placement, Path]]:
     """Yields what was put at a path, and that path, where it still stands there."""
-    for file in home.targets():
-        placed = read_placed(file)
-        for path in possible_paths(placed, home) if placed else ():
-            if placed and _has_digest(path, placed["digest"], memo):
+    for placed in open_placements(home).all():
+        for path in possible_paths(placed, home):
+            if _has_digest(path, placed.digest, memo):
                 yield placed, path
                 break
 
 
-# Any: JSON.
-def possible_paths(placed: dict[str, Any], home: Home) -> list[Path]:
+def possible_paths(placed: Placement, home: Home) -> list[Path]:
     """Returns where a target may be: where it was put, or there in a project that was moved with its home."""
-    relative = placed["path"]
-    places = [Path(placed.get("at", relative)), home.path.parent / relative, Path(relative)]
+    places = [Path(placed.at), home.path.parent / placed.path, Path(placed.path)]
     return list(dict.fromkeys(place.absolute() for place in places))
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import IdentityError, StoreError
-from dreamsmk.hashing import DigestMemo, digest_bytes
+from dreamsmk.hashing import DigestMemo
 from dreamsmk.store.files import write_bytes, write_json
 from dreamsmk.store.home import Home
+from dreamsmk.store.placements import Placement, open_placements
 
 VERSION = 1
 
@@ -42,10 +43,9 @@ class Records:
 
     def placed(self, fingerprint: str, targets: Mapping[str, tuple[Path, str]]) -> None:
         """Notes that outputs of a fingerprint now stand at these paths, each with its digest."""
-        for path, digest in targets.values():
-            value = {"path": str(path), "at": str(path.absolute()), "fingerprint": fingerprint, "digest": digest}
-            # not durable: where it is lost, the record is found by the content alone
-            write_json(self._home.target(self._name(path)), value, is_durable=False)
+        open_placements(self._home).put(
+            Placement(str(path), str(path.absolute()), fingerprint, digest) for path, digest in targets.values()
+        )
 
     def load(self, fingerprint: str) -> dict[str, Any] | None:
         """Returns the record of a fingerprint."""
@@ -73,43 +73,20 @@ class Records:
 
     def by_digest(self, digest: str, path: str) -> dict[str, Any] | None:
         """Returns the record of the job that gave this content, that at `path` before others."""
-        current = self._current(Path(path))
-        if current and current["digest"] == digest and (record := self.load(current["fingerprint"])):
+        current = open_placements(self._home).at(Path(path))
+        if current and current.digest == digest and (record := self.load(current.fingerprint)):
             return record
         found = [record for fingerprint in self._home.makers_of(digest) if (record := self.load(fingerprint))]
         return max(found, key=lambda r: (str(r["finished_at"]), r["fingerprint"]), default=None)
 
     # Any: JSON.
-    def placed_at(self, path: Path) -> dict[str, Any] | None:
-        """Returns the `fingerprint` and `digest` of what was last put at a path, whatever stands there now."""
-        return self._current(path)
-
     def last_at(self, path: Path) -> dict[str, Any] | None:
         """Returns the record of what was last put at a path, whatever stands there now."""
-        current = self._current(path)
-        return self.load(current["fingerprint"]) if current else None
-
-    def _name(self, path: Path) -> str:
-        """Names a path relative to the home's folder, so that a project that was moved keeps what it knew."""
-        absolute, root = path.absolute(), self._home.path.parent
-        named = absolute.relative_to(root) if absolute.is_relative_to(root) else absolute
-        return digest_bytes(str(named).encode("utf-8", "surrogateescape"))
-
-    def _current(self, path: Path) -> dict[str, Any] | None:
-        return read_placed(self._home.target(self._name(path)))
+        current = open_placements(self._home).at(path)
+        return self.load(current.fingerprint) if current else None
 
 
 def open_records(home: Path) -> Records:
     """Returns the records in a home folder."""
     opened = Home(Path(home).absolute())
     return Records(opened, DigestMemo(opened.digests))
-
-
-# Any: JSON.
-def read_placed(path: Path) -> dict[str, Any] | None:
-    """Returns what a file of `Home.targets` says was put somewhere; None where it says nothing."""
-    try:
-        placed: dict[str, Any] = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return placed if isinstance(placed, dict) and {"path", "fingerprint", "digest"} <= placed.keys() else None
