@@ -25,7 +25,7 @@ demo: install
 	@echo "The cards are results/cards/tweets.md and results/cards/adapter.md."
 
 test: install
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile $(TESTS)
 
 lint: install
 	$(BIN)/ruff check .
