@@ -1,9 +1,9 @@
 """What a call cache is: replies by the key of their request, each kept for ever.
 
-Contract: a reply, once stored, never changes: the first one put under a key stays. A reply can be read back by the
-process that put it at once, and by every other process, whatever happens to this one, within 100 ms. Rows are plain
-JSON, so that opening a stranger's cache runs nothing. What is stored is the request, the reply and the rule; no API
-key is part of any of them.
+Contract: a reply, once stored, never changes: the first one put under a key stays, unless one is put that says that it
+replaces it (`fresh`). A reply can be read back by the process that put it at once, and by every other process, whatever
+happens to this one, within 100 ms. Rows are plain JSON, so that opening a stranger's cache runs nothing. What is stored
+is the request, the reply and the rule; no API key is part of any of them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class StoredCall:
     Attributes:
         request: The canonical JSON of the request, as a value.
         created_at: When the reply arrived: UTC, ISO 8601.
-        rule: The rule that asked first.
+        rule: The rule whose question brought the reply.
     """
 
     key: str
@@ -69,18 +69,23 @@ class StoredCall:
     rule: str
 
 
-class CallCache(Protocol):
-    """Replies by key. Every method may be called from any thread, and raises `CacheError` alone."""
+class Replies(Protocol):
+    """What the engine wants of a cache. Every method may be called from any thread, and raises `CacheError` alone."""
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Response]:
         """Returns the replies that are stored, by key; best asked for some 500 to 2,000 keys at a time."""
         ...
 
-    def existing(self, keys: Sequence[str]) -> set[str]:
-        """Returns those of the keys that a reply is stored under, without reading any reply."""
-        ...
-
-    def put(self, key: str, request: Request, response: Response, *, rule: str = "", body: bytes | None = None) -> None:
+    def put(
+        self,
+        key: str,
+        request: Request,
+        response: Response,
+        *,
+        rule: str = "",
+        body: bytes | None = None,
+        replaces: bool = False,
+    ) -> None:
         """Stores one reply, unless there is one under that key; never waits for the disk.
 
         Args:
@@ -89,6 +94,7 @@ class CallCache(Protocol):
             response: What was answered.
             rule: The rule that asked.
             body: The canonical JSON of the request, where the caller has it at hand.
+            replaces: Whether it takes the place of the one that is stored. It then counts as the newest.
 
         Raises:
             CacheError: An earlier reply could not be written.
@@ -97,6 +103,14 @@ class CallCache(Protocol):
 
     def flush(self) -> None:
         """Returns when every reply that was put is durable."""
+        ...
+
+
+class CallCache(Replies, Protocol):
+    """Replies by key. Every method may be called from any thread, and raises `CacheError` alone."""
+
+    def existing(self, keys: Sequence[str]) -> set[str]:
+        """Returns those of the keys that a reply is stored under, without reading any reply."""
         ...
 
     def stored(self, *, model: str | None = None, containing: str = "", limit: int = 1000) -> list[StoredCall]:

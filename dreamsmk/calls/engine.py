@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Protocol
 
-from dreamsmk.calls.cache import CallCache
+from dreamsmk.calls.cache import Replies
 from dreamsmk.calls.call import Call, Carrier
 from dreamsmk.calls.failures import Failures
 from dreamsmk.calls.interrupts import exits_on_sigterm
@@ -48,7 +48,7 @@ class Progress(Protocol):
 
 def answer(  # noqa: PLR0913  # all but three are by keyword and have a default
     provider: Provider | Callable[[], Provider],
-    cache: CallCache,
+    cache: Replies,
     requests: Iterable[Request],
     *,
     total: int | None = None,
@@ -85,7 +85,7 @@ def answer(  # noqa: PLR0913  # all but three are by keyword and have a default
 class _Run:
     """One pass over the requests."""
 
-    def __init__(self, provider: Provider | Callable[[], Provider], cache: CallCache, rule: str, tally: Tally) -> None:
+    def __init__(self, provider: Provider | Callable[[], Provider], cache: Replies, rule: str, tally: Tally) -> None:
         self._provider = provider
         self._cache = cache
         self._rule = rule

@@ -7,7 +7,7 @@ from typing import Any
 
 from dreamsmk.calls.asking import RequestMaker
 from dreamsmk.calls.background import background_loop
-from dreamsmk.calls.cache import CallCache
+from dreamsmk.calls.cache import Replies
 from dreamsmk.calls.engine import Progress, answer
 from dreamsmk.calls.prices import cost_of
 from dreamsmk.calls.tally import Tally
@@ -23,7 +23,7 @@ class CachedModel(RequestMaker):
         alias: The model's name under `models:`.
         spec: The model spec.
         identity: Which model answers, for the keys; made from the spec once.
-        cache: Where replies are kept.
+        cache: Where replies are looked up and kept; `FreshReplies` where all is to be asked again.
         progress: Whom to tell how far the calls are.
         rule: The rule that asks, for the cache.
         provider_type: The provider's class, where it is not the registered one.
@@ -37,7 +37,7 @@ class CachedModel(RequestMaker):
         alias: str,
         spec: ModelSpec,
         identity: ModelIdentity,
-        cache: CallCache,
+        cache: Replies,
         progress: Progress | None = None,
         *,
         rule: str = "",

@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -33,6 +34,10 @@ _EXISTING = "SELECT key FROM calls WHERE key IN (SELECT value FROM json_each(?))
 _INSERT = """
 INSERT INTO calls (key, request, response, created_at, rule, model, provider) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO NOTHING
+"""
+# A new row id, not only new values: what was asked again is the newest.
+_REPLACE = """
+INSERT OR REPLACE INTO calls (key, request, response, created_at, rule, model, provider) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _USAGE = """
        sum(json_extract(response, '$.usage.input_tokens')),
@@ -60,6 +65,7 @@ class _Entry(NamedTuple):
     response: Response
     rule: str
     body: bytes | None
+    replaces: bool
 
 
 class SqliteCallCache:
@@ -100,9 +106,18 @@ class SqliteCallCache:
                 found.update(key for (key,) in reader.execute(_EXISTING, (chunk,)))
         return found
 
-    def put(self, key: str, request: Request, response: Response, *, rule: str = "", body: bytes | None = None) -> None:
-        """Stores one reply, unless there is one under that key; never waits for the disk."""
-        self._writer.add(_Entry(key, request, response, rule, body))
+    def put(
+        self,
+        key: str,
+        request: Request,
+        response: Response,
+        *,
+        rule: str = "",
+        body: bytes | None = None,
+        replaces: bool = False,
+    ) -> None:
+        """Stores one reply, unless there is one under that key and this is not to replace it; see `Replies.put`."""
+        self._writer.add(_Entry(key, request, response, rule, body, replaces))
 
     def flush(self) -> None:
         """Returns when every reply that was put is durable."""
@@ -168,8 +183,11 @@ class _Writer:
 
     def add(self, entry: _Entry) -> None:
         with self._lock:
-            # The first reply under a key is the one that stays, here as in the file.
-            self._unwritten.setdefault(entry.key, entry.response)
+            if entry.replaces:
+                self._unwritten[entry.key] = entry.response
+            else:
+                # The first reply under a key is the one that stays, here as in the file.
+                self._unwritten.setdefault(entry.key, entry.response)
         self.group.add(entry)
 
     def unwritten(self, keys: Sequence[str]) -> dict[str, Response]:
@@ -188,21 +206,28 @@ class _Writer:
                 self._connection = None
 
     def _write(self, entries: list[_Entry]) -> None:
-        rows = [_row(entry) for entry in entries]
+        groups = [(replaces, [_row(entry) for entry in group]) for replaces, group in groupby(entries, _replaces)]
         with reported(self._path):
             if self._connection is None:
                 self._connection = open_database(self._path)
             # IMMEDIATE: a transaction that becomes a writing one later fails at once where another one was faster.
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany(_INSERT, rows)
+                for replaces, rows in groups:
+                    self._connection.executemany(_REPLACE if replaces else _INSERT, rows)
                 self._connection.execute("COMMIT")
             except BaseException:
                 abandon(self._connection)
                 raise
         with self._lock:
             for entry in entries:
-                self._unwritten.pop(entry.key, None)
+                # One that replaces it may have been put since, and is not in the file yet.
+                if self._unwritten.get(entry.key) is entry.response:
+                    del self._unwritten[entry.key]
+
+
+def _replaces(entry: _Entry) -> bool:
+    return entry.replaces
 
 
 def _row(entry: _Entry) -> tuple[str, ...]:

@@ -7,13 +7,15 @@ and a job that it leaves alone does the same work in its own process. `DREAMSMK_
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import DreamsmkError
+from dreamsmk.smk.afterwards import forget_params, takes
 from dreamsmk.smk.binding import FINGERPRINT_PARAM, binding_of, open_memo
+from dreamsmk.smk.forced import is_forced
 from dreamsmk.smk.roles import paths_by_role
 from dreamsmk.store import ActionStore, Records, write_bytes
 
@@ -31,11 +33,11 @@ def accelerate() -> None:
 
     if getattr(JobScheduler, _WRAPPED, False):
         return
-    if not _takes(JobScheduler.run, "self", "jobs", "executor") or not hasattr(JobScheduler, "_proceed"):
+    if not takes(JobScheduler.run, "self", "jobs", "executor") or not hasattr(JobScheduler, "_proceed"):
         return
     setattr(JobScheduler, _WRAPPED, True)
     _wrap_run(JobScheduler, PersistenceBase)
-    if _takes(_IOFile.touch, "self", "times"):
+    if takes(_IOFile.touch, "self", "times"):
         _wrap_touch(_IOFile)
 
 
@@ -46,9 +48,7 @@ def _wrap_run(scheduler_class: Any, persistence_class: Any) -> None:
     def run_missing(self: Any, jobs: Any, executor: Any = None) -> None:
         # Snakemake remembers parameters from when it looked at a job first, before its inputs were made anew, and
         # would record those as what the job ran with
-        clear = getattr(getattr(persistence_class, "_params", None), "cache_clear", None)
-        if clear is not None:
-            clear()
+        forget_params(persistence_class)
         rest = []
         for job in jobs:
             if self.dryrun or self.touch or not self.workflow.is_main_process or not finish_from_store(job):
@@ -77,23 +77,43 @@ def _wrap_touch(file_class: Any) -> None:
     file_class.touch = touch_known
 
 
-# Any: Snakemake's Job.
+# Any: Snakemake's Job or GroupJob.
 def finish_from_store(job: Any) -> bool:
-    """Puts a job's outputs in place from the store, if they are there.
+    """Puts a job's outputs in place from the store, if they are there; those of a group if all of its jobs have them.
 
     Returns:
         Whether the job is finished.
     """
-    if job.is_group() or job.is_shadow or (binding := binding_of(job.rule)) is None:
+    if not job.is_group():
+        return not _forget_if_forced(job) and _finish(job)
+    members = [member for level in job.toposorted for member in level]
+    forced = [member for member in members if _forget_if_forced(member)]
+    if forced or not hasattr(members[0], "_expand_params"):
         return False
-    fingerprint = str(getattr(job.params, FINGERPRINT_PARAM))
+    for member in members:
+        # its fingerprint was last worked out before the jobs ahead of it put back its inputs
+        member._expand_params()
+        if not _finish(member):
+            return False  # the group's process finds in the store what is there
+    return True
+
+
+# Any: Snakemake's Job.
+def _forget_if_forced(job: Any) -> bool:
+    """Drops the entry of a job that is to do its work whatever the store has; says whether it is such a job."""
+    if (binding := binding_of(job.rule)) is None or not is_forced(job):
+        return False
+    with contextlib.suppress(DreamsmkError, OSError):  # the job itself reports what is wrong
+        ActionStore(binding.home, binding.memo).forget(_fingerprint(job))
+    return True
+
+
+# Any: Snakemake's Job.
+def _finish(job: Any) -> bool:
+    if job.is_shadow or (binding := binding_of(job.rule)) is None or ":" not in (fingerprint := _fingerprint(job)):
+        return False
     try:
         store = ActionStore(binding.home, binding.memo)
-        if job.dag.reason(job).forced:
-            store.forget(fingerprint)
-            return False
-        if ":" not in fingerprint:
-            return False
         with store.try_lock(fingerprint) as is_held:
             # held by another: a job that makes it, or the collector; the job's own process waits for either
             if not is_held or (action := store.find(fingerprint)) is None:
@@ -112,6 +132,11 @@ def finish_from_store(job: Any) -> bool:
     return True
 
 
+# Any: Snakemake's Job.
+def _fingerprint(job: Any) -> str:
+    return str(getattr(job.params, FINGERPRINT_PARAM))
+
+
 def _leave_benchmark(job: Any) -> None:
     """Writes the benchmark file that Snakemake expects of a finished job, unless an earlier one is there."""
     if job.benchmark and not Path(job.benchmark).exists():
@@ -122,7 +147,3 @@ def _say(job: Any, how: str) -> None:
     from snakemake.logging import logger
 
     logger.info(f"{job.rule.name}: {', '.join(job.output)} {how} from the store, nothing to compute")
-
-
-def _takes(function: Any, *names: str) -> bool:
-    return tuple(inspect.signature(function).parameters) == names

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from dreamsmk.errors import DreamsmkError, SettingsError
 from dreamsmk.settings import ModelSpec, model_aliases
+from dreamsmk.smk.again import ask_again_since
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.identify import identify
 from dreamsmk.smk.meta import rules_folder
@@ -148,14 +149,15 @@ def wrapper() -> str:
 
 
 def module_of(config: Any, name: str) -> Callable[..., Any]:
-    """Returns the function that hands the rule's name in the library and the module's config to the job.
+    """Returns the function that hands a job its rule in the library, the module's config, and since when replies count.
 
     It names `input`, and so Snakemake neither records nor compares its value: what of the config matters is in the
     fingerprint.
     """
+    replies_since = ask_again_since()  # now, when the rule is read: before any job of the run
 
     def module(wildcards: Any, input: Any) -> Any:
-        return {"rule": name, "config": dict(config or {})}
+        return {"rule": name, "config": dict(config or {}), "replies_since": replies_since}
 
     return _declare(module)
 

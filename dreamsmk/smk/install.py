@@ -13,6 +13,7 @@ from typing import Any
 from dreamsmk.errors import DreamsmkError, SettingsError, nearest
 from dreamsmk.settings import model_aliases
 from dreamsmk.smk.accelerate import accelerate
+from dreamsmk.smk.afterwards import keep_books
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.checks import check_jobs
 from dreamsmk.smk.directives import PLANNING
@@ -32,6 +33,7 @@ def install(workflow: Any) -> None:
         return
     setattr(workflow, _INSTALLED, True)
     accelerate()
+    keep_books()
     read_all, build = workflow.check, getattr(workflow, "_build_dag", None)
 
     def check() -> None:

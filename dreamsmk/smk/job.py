@@ -38,6 +38,7 @@ class Job:
         params: Validated, with defaults.
         inputs: Paths by role, those of local models included.
         targets: Paths by role.
+        replies_since: The moment before which stored replies do not count, where models are to be asked again.
     """
 
     rule: str
@@ -48,6 +49,7 @@ class Job:
     targets: dict[str, Path]
     threads: int
     resources: dict[str, Any]
+    replies_since: str | None = None
 
 
 # Any: the object that Snakemake puts into a wrapper.
@@ -80,6 +82,7 @@ def read_job(snakemake: Any) -> Job:
         targets={role: paths[0] for role, paths in targets.items()},
         threads=snakemake.threads,
         resources={k: v for k, v in snakemake.resources.items() if isinstance(v, (int, str)) and k != "tmpdir"},
+        replies_since=module["replies_since"],
     )
 
 

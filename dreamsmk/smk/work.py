@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.calls import CachedModel, SqliteCallCache
+from dreamsmk.calls import CachedModel, FreshReplies, SqliteCallCache
 from dreamsmk.errors import StoreError, TableError
 from dreamsmk.hashing import CodeIdentity, DigestMemo, digest_file, digest_tree
 from dreamsmk.settings import function_references
@@ -46,12 +46,13 @@ def work(
     (scratch / "work").mkdir(parents=True, exist_ok=True)
     models: dict[str, CachedModel] = {}
     with SqliteCallCache(job.binding.calls_path) as cache:
+        replies = FreshReplies(cache, job.replies_since) if job.replies_since else cache
 
         def model(alias: str) -> CachedModel:
             if alias not in models:
                 spec = spec_of(alias, job.binding.settings)
                 models[alias] = CachedModel(
-                    alias, spec, identified.identities[alias], cache=cache, progress=progress, rule=job.rule
+                    alias, spec, identified.identities[alias], cache=replies, progress=progress, rule=job.rule
                 )
             return models[alias]
 

@@ -111,8 +111,9 @@ def _reflink(source: str | Path, target: str | Path) -> bool:
 
 
 def _link(source: str | Path, target: str | Path) -> bool:
-    """Links a file that nothing else is linked to."""
-    if os.lstat(source).st_nlink != 1 or os.path.islink(source):
+    """Links a file that nothing else is linked to, and that can be written: a link shares its permissions."""
+    status = os.lstat(source)
+    if status.st_nlink != 1 or not stat.S_ISREG(status.st_mode) or not status.st_mode & stat.S_IWUSR:
         return False
     with contextlib.suppress(OSError):
         os.link(source, target)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dreamsmk.errors import StoreError
-from dreamsmk.hashing.signatures import is_network_device
 from dreamsmk.store.home import Home
 
 VERSION = 1
@@ -68,56 +68,63 @@ class Placements:
             (self._name(Path(placed.at)), _text(placed.path), _text(placed.at), placed.fingerprint, placed.digest)
             for placed in placements
         ]
-        with self._lock, self._opened() as connection:
-            connection.executemany("INSERT OR REPLACE INTO placements VALUES (?, ?, ?, ?, ?)", rows)
+        self._run(lambda c: c.executemany("INSERT OR REPLACE INTO placements VALUES (?, ?, ?, ?, ?)", rows))
 
     def at(self, path: Path) -> Placement | None:
         """Returns what was last put at a path."""
-        if not self._path.exists():
-            return None
         query = "SELECT path, at, fingerprint, digest FROM placements WHERE name = ?"
-        with self._lock, self._opened() as connection:
-            row = connection.execute(query, (self._name(path.absolute()),)).fetchone()
-        return Placement(*row) if row else None
+        rows = self._read(query, self._name(path.absolute()))
+        return Placement(*rows[0]) if rows else None
 
     def all(self) -> Iterator[Placement]:
         """Yields all of them, by name."""
-        if not self._path.exists():
-            return
-        with self._lock, self._opened() as connection:
-            rows = connection.execute("SELECT path, at, fingerprint, digest FROM placements ORDER BY name").fetchall()
-        yield from (Placement(*row) for row in rows)
+        for row in self._read("SELECT path, at, fingerprint, digest FROM placements ORDER BY name"):
+            yield Placement(*row)
 
     def snapshot(self) -> PlacementSnapshot:
         """Returns all of them as they are now, to be asked many times."""
-        if not self._path.exists():
-            return PlacementSnapshot(self._root, {})
-        with self._lock, self._opened() as connection:
-            rows = connection.execute("SELECT name, fingerprint, digest FROM placements").fetchall()
+        rows = self._read("SELECT name, fingerprint, digest FROM placements")
         return PlacementSnapshot(self._root, {name: (fingerprint, digest) for name, fingerprint, digest in rows})
+
+    # Any: cells of SQLite.
+    def _read(self, query: str, *values: object) -> list[Any]:
+        if not self._path.exists():
+            return []
+        rows: list[Any] = self._run(lambda connection: connection.execute(query, values).fetchall())
+        return rows
+
+    # Any: what the step returns.
+    def _run(self, step: Callable[[sqlite3.Connection], Any]) -> Any:
+        with self._lock:
+            for _ in range(2):
+                try:
+                    with self._opened() as connection:
+                        return step(connection)
+                except sqlite3.OperationalError as exc:
+                    hint = "check permissions and free space"
+                    raise StoreError(f"cannot use: {exc}", where=str(self._path), hint=hint) from exc
+                except sqlite3.DatabaseError:
+                    self._drop()
+            raise StoreError("the file is damaged, again and again", where=str(self._path), hint="check the disk")
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None or self._process_id != os.getpid():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._connection, self._process_id = self._connect(), os.getpid()
         return self._connection
 
-    def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return self._begin()
-        except sqlite3.DatabaseError as exc:
-            if isinstance(exc, sqlite3.OperationalError):
-                raise StoreError(f"cannot open: {exc}", where=str(self._path), hint="check permissions") from exc
-        for suffix in ("", "-wal", "-shm"):
+    def _drop(self) -> None:
+        """Deletes a damaged file."""
+        self._connection = None
+        for suffix in ("", "-journal"):
             with suppress(FileNotFoundError):
                 os.unlink(f"{self._path}{suffix}")
-        return self._begin()
 
-    def _begin(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        if not is_network_device(os.stat(self._path).st_dev):
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # no WAL, whose files a mere reader would leave behind; no fsync, since nothing here is dear
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA synchronous = OFF")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise StoreError(
@@ -125,9 +132,10 @@ class Placements:
                 where=str(self._path),
                 hint="upgrade dreamsmk, or set DREAMSMK_HOME to another folder",
             )
-        with connection:
-            connection.execute(_SCHEMA)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        if version < VERSION:
+            with connection:
+                connection.execute(_SCHEMA)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
         return connection
 
     def _name(self, absolute: Path) -> bytes:

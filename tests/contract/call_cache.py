@@ -110,6 +110,42 @@ class CallCacheContract:
         with open_cache() as cache:
             assert cache.get_many([request.key()])[request.key()].text == "first"
 
+    def test_a_reply_that_replaces_is_found_at_once_and_by_the_next_one(self, open_cache):
+        request, other = ask("hello"), ask("other")
+        with open_cache() as cache:
+            cache.put(request.key(), request, reply("first"), rule="a")
+            cache.put(request.key(), request, reply("second"), rule="b", replaces=True)
+            assert cache.get_many([request.key()])[request.key()].text == "second"
+            cache.put(request.key(), request, reply("third"))
+            cache.flush()
+            assert cache.get_many([request.key()])[request.key()].text == "second"
+            cache.put(other.key(), other, reply("other"), replaces=True)
+            cache.put(request.key(), request, reply("fourth"), rule="c", replaces=True)
+            assert cache.get_many([request.key()])[request.key()].text == "fourth"
+        with open_cache() as cache:
+            assert cache.get_many([request.key()])[request.key()].text == "fourth"
+            assert [(call.key, call.rule) for call in cache.stored()] == [(request.key(), "c"), (other.key(), "")]
+            assert [entry.calls for entry in cache.stats()] == [2]
+
+    def test_a_reply_that_replaces_is_found_by_another_one_that_is_open(self, open_cache):
+        request = ask("hello")
+        with open_cache() as one, open_cache() as other:
+            one.put(request.key(), request, reply("first"))
+            one.flush()
+            assert other.get_many([request.key()])[request.key()].text == "first"
+            one.put(request.key(), request, reply("second"), replaces=True)
+            one.flush()
+            assert other.get_many([request.key()])[request.key()].text == "second"
+
+    def test_among_replies_put_fast_the_last_that_replaces_stays(self, open_cache):
+        request = ask("hello")
+        with open_cache() as cache:
+            for number in range(2500):
+                cache.put(request.key(), request, reply(str(number)), replaces=number % 3 == 0)
+                assert cache.get_many([request.key()])[request.key()].text == str(number - number % 3)
+        with open_cache() as cache:
+            assert cache.get_many([request.key()])[request.key()].text == "2499"
+
     def test_thousands_of_keys_are_looked_up_at_once(self, open_cache):
         asked = {request.key(): request for request in (ask(f"prompt {i}") for i in range(5000))}
         with open_cache() as cache:

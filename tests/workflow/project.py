@@ -57,6 +57,11 @@ class Run:
         return sorted(re.findall(r"^(\S+): (?:\S.* )?(?:restored|kept) from the store", self.output, re.MULTILINE))
 
     @property
+    def calls(self) -> int:
+        """Model calls that were made, as the last lines of the jobs say."""
+        return sum(int(sent.replace(",", "")) for sent in re.findall(r" ([\d,]+) calls, ", self.output))
+
+    @property
     def did_nothing(self) -> bool:
         return "Nothing to be done" in self.output
 
@@ -118,8 +123,8 @@ class Project:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
-    def start(self, *arguments: str, output: Path) -> subprocess.Popen[bytes]:
-        """Starts Snakemake and does not wait for it."""
+    def start(self, *arguments: str, output: Path, is_in_foreground: bool = False) -> subprocess.Popen[bytes]:
+        """Starts Snakemake and does not wait for it; in the foreground it leads a process group of its own."""
         with output.open("wb") as file:
             return subprocess.Popen(
                 self.command(*arguments),
@@ -127,6 +132,7 @@ class Project:
                 env=self._environment(),
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                start_new_session=is_in_foreground,
             )
 
     def run(self, *arguments: str, fails: bool = False) -> Run:
@@ -173,6 +179,13 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
             member.kill()
     process.wait()
     psutil.wait_procs(tree, timeout=20)
+
+
+def kill_jobs(process: subprocess.Popen[bytes]) -> None:
+    """Sends SIGKILL to the jobs of Snakemake, and not to Snakemake."""
+    for member in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
 
 
 def wait_for(condition: Any, seconds: float = 120, process: subprocess.Popen[bytes] | None = None) -> None:

@@ -1,7 +1,8 @@
 """The calls of planned jobs: how many, how many of them the call cache has, and how long they will be.
 
 Contract: a call that two planned jobs need is made by the first of them alone. Keys are looked up without reading a
-reply, some thousands at a time, and a request is forgotten once it is counted. No cache is made where there is none.
+reply, some thousands at a time, and a request is forgotten once it is counted. No cache is made where there is none;
+with `DREAMSMK_ASK_AGAIN` none is looked into.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dreamsmk.calls.keys import RequestWriter
 from dreamsmk.hashing import digest_bytes
 from dreamsmk.providers import provider_class
 from dreamsmk.requests import ModelIdentity, Request
+from dreamsmk.smk.again import is_asking_again
 
 KEYS_AT_ONCE = 2000
 CHARACTERS_PER_TOKEN = 4
@@ -112,7 +114,7 @@ class CallCounter:
         self._open.close()
 
     def _existing(self, keys: list[str], calls_path: Path | None) -> set[str]:
-        cache = self._cache(calls_path) if calls_path is not None else None
+        cache = self._cache(calls_path) if calls_path is not None and not is_asking_again() else None
         return cache.existing(keys) if cache is not None else set()
 
     def _cache(self, path: Path) -> SqliteCallCache | None:

@@ -16,6 +16,7 @@ from dreamsmk.calls import price_list
 from dreamsmk.errors import MissingCredentials
 from dreamsmk.settings import ModelSpec
 from dreamsmk.smk.binding import Binding
+from dreamsmk.smk.forced import is_forced
 from dreamsmk.smk.graph import Graph, Job
 from dreamsmk.smk.identify import spec_of
 from dreamsmk.smk.planning.ahead import Ahead
@@ -72,7 +73,7 @@ class _Planner:
         records = Records(binding.home, memo)
         reason = why(self._graph, job, self._makers(job), records=records, identified=identified)
         is_settled = self._is_settled(binding, inputs)
-        if is_settled and not self._graph.dag.reason(job).forced:
+        if is_settled and not is_forced(job):
             action = ActionStore(binding.home, memo).peek(identified.fingerprint)
             if action is not None and outputs.keys() <= action.outputs.keys():
                 record = records.load(identified.fingerprint)

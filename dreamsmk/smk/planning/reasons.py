@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dreamsmk.smk.forced import is_forced
 from dreamsmk.smk.graph import Graph, Job
 from dreamsmk.smk.identify import Identified
 from dreamsmk.store import Records
@@ -26,7 +27,7 @@ def why(
     reason = graph.dag.reason(job)
     if graph.incomplete(job):
         return "stopped last time"
-    if reason.forced:
+    if is_forced(job):
         return "forced"
     changes: list[str] = []
     if records is not None and identified is not None:

@@ -65,13 +65,14 @@ def fine_tune(context: Context) -> None:
         config, tokenizer = base.load_config(), base.load_tokenizer()
         encoder = Encoder(tokenizer, is_chat=base.is_chat, system_prompt=params.system_prompt)
         limit = min(params.max_length, getattr(config, "max_position_embeddings", None) or params.max_length)
-        train = _examples(context.input("train"), encoder, params, limit)
+        train = encode_table(context.input("train"), encoder, params, limit)
         paths = context.inputs.get("validation") or []
-        validation = _examples(paths[0], encoder, params, limit) if paths else None
+        validation = encode_table(paths[0], encoder, params, limit) if paths else None
         _train(context, params, base, tokenizer=tokenizer, train=train, validation=validation)
 
 
-def _examples(path: Path, encoder: Encoder, params: FineTuneParameters, max_length: int) -> polars.DataFrame:
+def encode_table(path: Path, encoder: Encoder, params: FineTuneParameters, max_length: int) -> polars.DataFrame:
+    """Returns the token ids and labels of a table's rows, as they are trained on: `input_ids` and `labels`."""
     inputs, outputs = read_pairs(path, params.inputs, params.outputs)
     prompts = [
         process_prompt(

@@ -159,6 +159,17 @@ def test_two_targets_never_share_an_inode(shelf: Shelf, tmp_path: Path) -> None:
     assert len({digest_file(target) for target in targets}) == 1
 
 
+def test_a_target_that_was_protected_passes_its_permissions_to_no_other(shelf: Shelf, tmp_path: Path) -> None:
+    action = shelf.keep(F, {"out": large_content(2)})
+    first, second = tmp_path / "first", tmp_path / "second"
+    shelf.store.put_back(action, {"out": first})
+    first.chmod(0o444)  # as Snakemake does with what is `protected()`
+    first.unlink()
+    shelf.store.put_back(action, {"out": second})
+    assert second.stat().st_mode & 0o200
+    assert shelf.store.find(F) == action
+
+
 def test_a_small_target_never_shares_an_inode_with_the_store(shelf: Shelf, tmp_path: Path) -> None:
     action = shelf.keep(F, {"file": b"x"})
     shelf.store.put_back(action, {"file": tmp_path / "x"})

@@ -94,7 +94,7 @@ def test_a_read_only_folder_is_removed_by_its_owner(tmp_path: Path) -> None:
         nobody = 65534
         for path in (tmp_path, folder, folder / "inner", folder / "inner" / "weights"):
             os.chown(path, nobody, nobody)
-        for above in tmp_path.parents[:2]:
+        for above in tmp_path.parents[:3]:
             above.chmod(0o755)
         code = "import os, sys, pathlib, dreamsmk.store as s; os.setuid(65534); s.remove(pathlib.Path(sys.argv[1]))"
         subprocess.run([sys.executable, "-c", code, str(folder)], check=True, cwd=ROOT)
