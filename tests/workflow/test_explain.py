@@ -95,7 +95,7 @@ def test_explain_names_every_change_from_the_target_to_its_sources(project: Proj
     project.replace("scripts/steps.py", 'END = "!"', 'END = "!!"  # louder')
     loud = text(project, "explain", "results/loud.parquet")
     assert "would run: its code changed, and it waits for short" in loud
-    assert "      scripts/steps.py:END\n        - END = \"!\"\n        + END = \"!!\"" in loud
+    assert '      scripts/steps.py:END\n        - END = "!"\n        + END = "!!"' in loud
     assert "  before it    tweets" in loud
     said = text(project, "explain", "results/short.parquet")
     now, before = said[said.index("  now ") :].split("  before it ")
