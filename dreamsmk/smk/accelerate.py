@@ -2,7 +2,8 @@
 
 Contract: correctness never depends on this file. It wraps methods of Snakemake's own classes, because Snakemake has
 no hook before a job; each wrap is made only if the method still has the signature it was written for (Snakemake 9.27),
-and a job that it leaves alone does the same work in its own process. `DREAMSMK_ACCELERATE=0` switches it off.
+and a job that it leaves alone does the same work in its own process. `DREAMSMK_ACCELERATE=0` lets
+every job have its process; forced jobs still lose their entries first.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ _BENCHMARK_HEADER = b"s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_ou
 
 def accelerate() -> None:
     """Wraps what must be wrapped, once a process."""
-    if os.environ.get("DREAMSMK_ACCELERATE", "1") == "0":
-        return
     from snakemake.io import _IOFile
     from snakemake.persistence import PersistenceBase
     from snakemake.scheduling.job_scheduler import JobScheduler
@@ -85,10 +84,10 @@ def finish_from_store(job: Any) -> bool:
         Whether the job is finished.
     """
     if not job.is_group():
-        return not _forget_if_forced(job) and _finish(job)
+        return not _forget_if_forced(job) and _is_on() and _finish(job)
     members = [member for level in job.toposorted for member in level]
     forced = [member for member in members if _forget_if_forced(member)]
-    if forced or not hasattr(members[0], "_expand_params"):
+    if forced or not _is_on() or not hasattr(members[0], "_expand_params"):
         return False
     for member in members:
         # its fingerprint was last worked out before the jobs ahead of it put back its inputs
@@ -96,6 +95,10 @@ def finish_from_store(job: Any) -> bool:
         if not _finish(member):
             return False  # the group's process finds in the store what is there
     return True
+
+
+def _is_on() -> bool:
+    return os.environ.get("DREAMSMK_ACCELERATE", "1") != "0"
 
 
 # Any: Snakemake's Job.

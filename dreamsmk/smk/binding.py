@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,7 @@ class Binding:
         self.config = dict(config or {})
         self.meta: RuleMeta = load_meta(name)
         self._settings: Settings | None = None
-        # Any: JSON.
-        self._validated: dict[bytes, dict[str, Any]] = {}
+        self._validated: dict[bytes, bytes] = {}
 
     @property
     def settings(self) -> Settings:
@@ -74,11 +72,12 @@ class Binding:
         try:
             # jobs of one rule mostly share their parameters, and a graph has thousands of jobs
             text = orjson.dumps(given)
+            if text not in self._validated:
+                self._validated[text] = orjson.dumps(validate_params(self.meta.params, given, where=where))
         except TypeError:
             return validate_params(self.meta.params, given, where=where)
-        if text not in self._validated:
-            self._validated[text] = validate_params(self.meta.params, given, where=where)
-        return deepcopy(self._validated[text])
+        params: dict[str, Any] = orjson.loads(self._validated[text])
+        return params
 
 
 @cache

@@ -47,6 +47,8 @@ class Fingerprint:
     def __init__(self, workflow: Any, config: Any, name: str) -> None:
         self.workflow = workflow
         self.binding = Binding(config, name)
+        # how many rules the workflow had when it was last asked, and those of them that have this parameter
+        self._read: tuple[int, list[Any]] = (0, [])
         _declare(self)
 
     # Any: Snakemake's Wildcards and lists of files.
@@ -90,7 +92,10 @@ class Fingerprint:
 
     def _rule(self, output: Any) -> Any:
         """Finds the rule that is asking: `use rule a as b` makes two rules share this object."""
-        candidates = [r for r in self.workflow.rules if any(p is self for p in r.params)]
+        rules = list(self.workflow.rules)
+        if len(rules) != self._read[0]:
+            self._read = (len(rules), [rule for rule in rules if any(param is self for param in rule.params)])
+        candidates = self._read[1]
         if len(candidates) > 1:
             candidates = [r for r in candidates if any(pattern.match(output[0]) for pattern in r.output)]
         return candidates[0]

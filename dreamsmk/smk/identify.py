@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from dreamsmk.errors import SettingsError, nearest
 from dreamsmk.hashing import Algorithm, CodeIdentity, DigestMemo, Kind, identify_function
 from dreamsmk.providers import resolve_identity
@@ -66,14 +68,13 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
     Raises:
         SettingsError: A parameter names a model that the config does not have, or a function that is not there.
     """
-    aliases = model_aliases(meta.params, params)
+    aliases, functions, kept = _named(meta, params)
     identities = {alias: model_identity(spec_of(alias, settings), memo) for alias in set(aliases.values())}
-    functions = function_references(meta.params, params)
     code = {position: identify_function(reference, base=Path()) for position, reference in functions.items()}
     preimage = Preimage(
         task=meta.name,
         version=meta.version,
-        params={**_without_names(identity_params(meta.params, params), {*aliases, *functions}), **(extra or {})},
+        params={**kept, **(extra or {})},
         models={
             position: identity_json(identities[alias]) | {"sampling": spec_of(alias, settings).group("sampling")}
             for position, alias in aliases.items()
@@ -85,6 +86,31 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
         code={position: identity.digest for position, identity in code.items()},
     )
     return Identified(preimage, preimage.fingerprint(), aliases, identities, code)
+
+
+# Any: JSON.
+def _named(meta: RuleMeta, params: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    """Returns the aliases and the functions that parameters name, by position, and what else of them is identity.
+
+    Jobs of one rule mostly share their parameters, so that it is worked out once for each set of them.
+    """
+    try:
+        key = (meta.name, orjson.dumps(params))
+    except TypeError:
+        return _worked_out(meta, params)
+    if key not in _KNOWN:
+        _KNOWN[key] = _worked_out(meta, params)
+    return _KNOWN[key]
+
+
+# Any: JSON.
+def _worked_out(meta: RuleMeta, params: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    aliases, functions = model_aliases(meta.params, params), function_references(meta.params, params)
+    return aliases, functions, _without_names(identity_params(meta.params, params), {*aliases, *functions})
+
+
+# Any: JSON.
+_KNOWN: dict[tuple[str, bytes], tuple[dict[str, str], dict[str, str], dict[str, Any]]] = {}
 
 
 def spec_of(alias: str, settings: Settings) -> ModelSpec:

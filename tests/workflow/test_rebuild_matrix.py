@@ -260,6 +260,7 @@ def test_without_the_accelerator_the_same_is_built(
     assert run.worked == ["tweets"]
     assert run.restored == ["parts", "short"]
     assert service.count == before
+    assert project.run("--forcerun", "short").worked == ["short"]
 
 
 def test_a_forced_job_does_its_work_again_and_what_follows_is_restored(
