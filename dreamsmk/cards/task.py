@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dreamsmk.cards.ancestry import config_models
 from dreamsmk.cards.card import build_card
 from dreamsmk.cards.description import View
 from dreamsmk.cards.markdown import card_markdown
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # The fine-tuning tasks leave this table in the folder of the model that they trained.
 _HISTORY = "history.parquet"
-_UNKNOWN = "not recorded yet"
 
 
 def card(context: Context) -> None:
@@ -41,7 +41,7 @@ def write_card(context: Context, records: RecordSource) -> None:
     statement = Statement.of(context.params)
     view = View(
         traced,
-        models=_config_models(context.settings),
+        models=config_models(context.settings),
         described=statement.sources,
         loss_history=_loss_history(traced, targets),
     )
@@ -57,34 +57,6 @@ def write_card(context: Context, records: RecordSource) -> None:
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of each output role: files have none."""
     return {"json": None, "markdown": None}
-
-
-# Any: JSON of the config.
-def extra_identity(home: Path, inputs: Mapping[str, Sequence[Path]], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a card depends on beside its inputs and parameters, for its fingerprint.
-
-    The content of a target does not change when a step before it ran again with the same result, nor when a licence is
-    written into the config; its card does. Where a target is not there yet, or nobody knows who made it,
-    the job says so.
-    """
-    records = open_records(home)
-    digests = []
-    for path in [*inputs.get("target", ()), *inputs.get("sample", ())]:
-        made = path.exists() and records.producer(path) is not None
-        digests.append(trace([path], records).identity() if made else _UNKNOWN)
-    return {"records": digests, "models": [_about(model) for model in _config_models(settings)]}
-
-
-# Any: JSON of the config.
-def _about(model: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("provider", "model", "revision", "adapter", "license", "url", "card_url", "citation")
-    return {name: str(model[name]) for name in names if model.get(name) is not None}
-
-
-# Any: JSON of the config.
-def _config_models(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    models = settings.get("models") or {}
-    return [spec for _, spec in sorted(models.items()) if isinstance(spec, Mapping)]
 
 
 def _samples(context: Context, targets: Sequence[Path], records: RecordSource) -> list[Sample]:

@@ -12,7 +12,10 @@ from dreamsmk.cli.quantities import duration_seconds, shown_size, size_bytes
 from dreamsmk.cli.table import print_table
 from dreamsmk.cli.target import add_home, open_home
 from dreamsmk.hashing import DigestMemo
-from dreamsmk.store import Collection, Policy, Records, Verified, collect, store_stats, verify
+from dreamsmk.store import Records
+from dreamsmk.store.collect import Collection, Policy, collect
+from dreamsmk.store.inventory import store_stats
+from dreamsmk.store.verify import Verified, verify
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

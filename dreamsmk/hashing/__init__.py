@@ -1,8 +1,9 @@
-"""Canonical JSON, digests of bytes, files, folders, tables and code, and the memo that reads each content once."""
+"""Canonical JSON, digests of bytes, files, folders and tables, and the memo that reads each content once.
+
+The identity of code stands in `dreamsmk.hashing.code`, which only a workflow with functions of its own needs to load.
+"""
 
 from dreamsmk.hashing.canonical import canonical_bytes
-from dreamsmk.hashing.code import CodeIdentity, identify_function, locate_function
-from dreamsmk.hashing.code_files import import_roots
 from dreamsmk.hashing.digests import Algorithm, digest_bytes, digest_file
 from dreamsmk.hashing.memo import DigestMemo, Kind
 from dreamsmk.hashing.rows import digest_rows
@@ -10,7 +11,6 @@ from dreamsmk.hashing.trees import digest_tree
 
 __all__ = [
     "Algorithm",
-    "CodeIdentity",
     "DigestMemo",
     "Kind",
     "canonical_bytes",
@@ -18,7 +18,4 @@ __all__ = [
     "digest_file",
     "digest_rows",
     "digest_tree",
-    "identify_function",
-    "import_roots",
-    "locate_function",
 ]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, TableError, nearest
-from dreamsmk.hashing import identify_function
 from dreamsmk.providers import provider_class
 from dreamsmk.providers.base import check_sampling
 from dreamsmk.settings import Settings, column_references, function_references, model_aliases
@@ -57,6 +56,8 @@ def job_params(job: Any) -> dict[str, Any]:
 def check_functions(meta: RuleMeta, params: Mapping[str, Any], *, where: str) -> None:
     """Raises for a function that is not there, and says once what of its code could not be followed."""
     for position, reference in function_references(meta.params, params).items():
+        from dreamsmk.hashing.code import identify_function
+
         try:
             notes = identify_function(reference, base=Path()).notes
         except SettingsError as exc:

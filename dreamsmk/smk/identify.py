@@ -10,18 +10,21 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from dreamsmk.errors import SettingsError, nearest
-from dreamsmk.hashing import Algorithm, CodeIdentity, DigestMemo, Kind, identify_function
+from dreamsmk.hashing import Algorithm, DigestMemo, Kind
 from dreamsmk.providers import resolve_identity
 from dreamsmk.requests import ModelIdentity
 from dreamsmk.settings import ModelSpec, Settings, function_references, identity_params, model_aliases
 from dreamsmk.smk.meta import RuleMeta
 from dreamsmk.smk.roles import declared_only
 from dreamsmk.store import Preimage
+
+if TYPE_CHECKING:
+    from dreamsmk.hashing.code import CodeIdentity
 
 NOT_YET = "not there yet"
 
@@ -70,7 +73,7 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
     """
     aliases, functions, kept = _named(meta, params)
     identities = {alias: model_identity(spec_of(alias, settings), memo) for alias in set(aliases.values())}
-    code = {position: identify_function(reference, base=Path()) for position, reference in functions.items()}
+    code = _identify_functions(functions)
     preimage = Preimage(
         task=meta.name,
         version=meta.version,
@@ -111,6 +114,14 @@ def _worked_out(meta: RuleMeta, params: Mapping[str, Any]) -> tuple[dict[str, st
 
 # Any: JSON.
 _KNOWN: dict[tuple[str, bytes], tuple[dict[str, str], dict[str, str], dict[str, Any]]] = {}
+
+
+def _identify_functions(functions: Mapping[str, str]) -> dict[str, CodeIdentity]:
+    if not functions:
+        return {}
+    from dreamsmk.hashing.code import identify_function
+
+    return {position: identify_function(reference, base=Path()) for position, reference in functions.items()}
 
 
 def spec_of(alias: str, settings: Settings) -> ModelSpec:

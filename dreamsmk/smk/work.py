@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dreamsmk.calls import CachedModel, FreshReplies, SqliteCallCache
 from dreamsmk.errors import StoreError, TableError
-from dreamsmk.hashing import CodeIdentity, DigestMemo, digest_file, digest_tree
+from dreamsmk.hashing import DigestMemo, digest_file, digest_tree
 from dreamsmk.settings import function_references
 from dreamsmk.smk.environment import describe_environment
 from dreamsmk.smk.identify import Identified, identity_json, spec_of
@@ -25,6 +25,7 @@ from dreamsmk.tables import column_types, is_table_path, row_count
 from dreamsmk.tasks import Context
 
 if TYPE_CHECKING:
+    from dreamsmk.hashing.code import CodeIdentity
     from dreamsmk.smk.job import Job
     from dreamsmk.smk.progress import JobProgress
 

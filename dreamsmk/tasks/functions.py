@@ -21,7 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from dreamsmk.errors import SettingsError, nearest
-from dreamsmk.hashing import import_roots, locate_function
+from dreamsmk.hashing.code import locate_function
+from dreamsmk.hashing.code_files import import_roots
 
 # Any: what a user's function takes and returns.
 Function = Callable[..., Any]

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from dreamsmk.cards import check_card, read_sample
-from dreamsmk.cards.task import card, columns, extra_identity, write_card
+from dreamsmk.cards.ancestry import extra_identity
+from dreamsmk.cards.task import card, columns, write_card
 from dreamsmk.errors import CardError
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.store import Home, Records

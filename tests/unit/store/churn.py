@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from dreamsmk.errors import StoreError
-from dreamsmk.store import Policy, collect
+from dreamsmk.store.collect import Policy, collect
 from tests.unit.store.shelf import LARGE, Shelf, fingerprint_of, tree_of
 
 CONTENT = {"file": b"f" * 5000, "large": b"L" * LARGE, "model": {f"{i}/weights": bytes([i]) * 3000 for i in range(12)}}

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from dreamsmk.errors import StoreError
-from dreamsmk.store import Collection, Policy, collect, store_stats, write_bytes
+from dreamsmk.store import write_bytes
+from dreamsmk.store.collect import Collection, Policy, collect
 from dreamsmk.store.files import beside
+from dreamsmk.store.inventory import store_stats
 from tests.unit.store.shelf import Shelf, fingerprint_of, large_content
 
 OLD = 40 * 86400

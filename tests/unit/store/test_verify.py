@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from dreamsmk.errors import StoreError
-from dreamsmk.store import verify
+from dreamsmk.store.verify import verify
 from tests.unit.store.shelf import Shelf, fingerprint_of
 
 
