@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Binding:
             self._settings = load_settings(self.config)
         return self._settings
 
-    @property
+    @cached_property
     def home(self) -> Home:
         """The folder of dreamsmk's state."""
         return Home.of(self.settings.home)
@@ -56,7 +56,7 @@ class Binding:
         """The file of the call cache."""
         return Path(self.settings.cache) if self.settings.cache else self.home.calls
 
-    @property
+    @cached_property
     def memo(self) -> DigestMemo:
         """The digests of files, remembered."""
         return open_memo(self.home)
