@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.settings import Settings, load_settings, validate_params
@@ -37,7 +36,8 @@ class Binding:
         self.config = dict(config or {})
         self.meta: RuleMeta = load_meta(name)
         self._settings: Settings | None = None
-        self._validated: dict[bytes, bytes] = {}
+        # Any: JSON.
+        self._validated: dict[str, dict[str, Any]] = {}
 
     @property
     def settings(self) -> Settings:
@@ -69,15 +69,12 @@ class Binding:
             SettingsError: A name, a type or a value is wrong.
         """
         given = {name: value for name, value in raw.items() if name not in OWN_PARAMS}
-        try:
-            # jobs of one rule mostly share their parameters, and a graph has thousands of jobs
-            text = orjson.dumps(given)
-            if text not in self._validated:
-                self._validated[text] = orjson.dumps(validate_params(self.meta.params, given, where=where))
-        except TypeError:
-            return validate_params(self.meta.params, given, where=where)
-        params: dict[str, Any] = orjson.loads(self._validated[text])
-        return params
+        # jobs of one rule mostly share their parameters, and a graph has thousands of jobs. By repr, which tells apart
+        # what JSON writers confuse: NaN and null, a date and its text
+        text = repr(given)
+        if text not in self._validated:
+            self._validated[text] = validate_params(self.meta.params, given, where=where)
+        return deepcopy(self._validated[text])
 
 
 @cache

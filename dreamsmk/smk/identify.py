@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from dreamsmk.errors import SettingsError, nearest
 from dreamsmk.hashing import Algorithm, DigestMemo, Kind
 from dreamsmk.providers import resolve_identity
@@ -97,10 +95,7 @@ def _named(meta: RuleMeta, params: Mapping[str, Any]) -> tuple[dict[str, str], d
 
     Jobs of one rule mostly share their parameters, so that it is worked out once for each set of them.
     """
-    try:
-        key = (meta.name, orjson.dumps(params))
-    except TypeError:
-        return _worked_out(meta, params)
+    key = (meta.name, repr(params))
     if key not in _KNOWN:
         _KNOWN[key] = _worked_out(meta, params)
     return _KNOWN[key]
@@ -113,7 +108,7 @@ def _worked_out(meta: RuleMeta, params: Mapping[str, Any]) -> tuple[dict[str, st
 
 
 # Any: JSON.
-_KNOWN: dict[tuple[str, bytes], tuple[dict[str, str], dict[str, str], dict[str, Any]]] = {}
+_KNOWN: dict[tuple[str, str], tuple[dict[str, str], dict[str, str], dict[str, Any]]] = {}
 
 
 def _identify_functions(functions: Mapping[str, str]) -> dict[str, CodeIdentity]:
