@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dreamsmk.errors import SettingsError, nearest
 from dreamsmk.providers.base import Provider, check_sampling
 from dreamsmk.providers.registry import provider_class
-from dreamsmk.requests import Message, ModelIdentity, Request, Response, Sampling
+from dreamsmk.requests import Failure, Judge, Message, ModelIdentity, Request, Response, Sampling, Wanted
 from dreamsmk.settings import ModelSpec
+
+# One user message, or a whole conversation.
+Prompt = str | Sequence[Message]
 
 
 class RequestMaker:
@@ -39,38 +42,43 @@ class RequestMaker:
     # Any: values of `Sampling` of every type.
     def requests(
         self,
-        prompts: Iterable[str],
+        prompts: Iterable[Prompt],
         *,
         system: str | None = None,
         samples: Iterable[int] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        tool_choice: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+        wanted: Wanted | None = None,
         **sampling: Any,
     ) -> Iterator[Request]:
         """Returns one request a prompt, made as it is asked for.
 
         Args:
-            prompts: Each becomes one user message.
+            prompts: Each becomes one user message, or is the messages of a conversation.
             system: A system message before each of them.
             samples: The sample index of each prompt, from 0; all are 0 by default.
+            tools: The tools that the model may call; see `Request`.
+            tool_choice: Which of them it must call; see `Request`.
+            schema: The JSON Schema that replies must follow.
+            wanted: What is wanted instead of a text.
             sampling: Values that go over the spec's; `None` leaves the spec's value.
 
         Raises:
             SettingsError: `sampling` names what is no sampling value, or one that the provider does not take.
             ValueError: There are fewer samples than prompts.
         """
-        merged = self._sampling(sampling)
-        before = () if system is None else (Message("system", system),)
-        return self._requests(prompts, before, merged, samples)
-
-    def _requests(
-        self, prompts: Iterable[str], before: tuple[Message, ...], sampling: Sampling, samples: Iterable[int] | None
-    ) -> Iterator[Request]:
-        numbers = None if samples is None else iter(samples)
-        for row, prompt in enumerate(prompts):
-            sample = 0 if numbers is None else next(numbers, None)
-            if sample is None:
-                raise ValueError(f"there are {row} samples for more prompts")
-            # One identity and one set of sampling values for all: the engine writes them down once.
-            yield Request(self.identity, (*before, Message("user", prompt)), sampling, sample)
+        # One identity and one set of sampling values for all: the engine writes them down once.
+        pattern = Request(
+            self.identity,
+            () if system is None else (Message("system", system),),
+            self._sampling(sampling),
+            tools=tuple(tools),
+            tool_choice=tool_choice,
+            schema=schema,
+            wanted=wanted,
+        )
+        return _requests(prompts, pattern, samples)
 
     # Any: values of `Sampling` of every type.
     def _sampling(self, given: dict[str, Any]) -> Sampling:
@@ -92,9 +100,31 @@ class RequestMaker:
         return self._provider_type or provider_class(self._spec.provider)
 
 
+def _requests(prompts: Iterable[Prompt], pattern: Request, samples: Iterable[int] | None) -> Iterator[Request]:
+    numbers = None if samples is None else iter(samples)
+    before, shared = pattern.messages, (pattern.tools, pattern.tool_choice, pattern.schema, pattern.wanted)
+    for row, prompt in enumerate(prompts):
+        sample = 0 if numbers is None else next(numbers, None)
+        if sample is None:
+            raise ValueError(f"there are {row} samples for more prompts")
+        messages = (Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
+        yield Request(pattern.model, before + messages, pattern.sampling, sample, *shared)
+
+
 class PlannedModel(RequestMaker):
     """A model that is never asked; it implements `tasks.context.Model` for the plan of a task."""
 
     def answer(self, requests: Iterable[Request], *, total: int | None = None) -> Iterator[Response]:
+        """Raises: the plan of a task asks nothing."""
+        raise RuntimeError(f"the plan of a task asked the model {self.alias!r}")
+
+    def outcomes(
+        self,
+        requests: Iterable[Request],
+        *,
+        total: int | None = None,
+        judge: Judge | None = None,
+        max_failures: float = 0,
+    ) -> Iterator[Response | Failure]:
         """Raises: the plan of a task asks nothing."""
         raise RuntimeError(f"the plan of a task asked the model {self.alias!r}")

@@ -8,7 +8,7 @@ is the request, the reply and the rule; no API key is part of any of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -69,6 +69,52 @@ class StoredCall:
     rule: str
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which calls of a cache are meant: those that meet everything that is given.
+
+    Attributes:
+        model: The model id that was asked for.
+        rule: The rule whose question brought the reply.
+        since: Those that arrived at this moment or later: UTC, ISO 8601.
+        until: Those that arrived before this moment.
+        containing: Those whose request, as canonical JSON, contains this text.
+        keys: Those of these keys; None for all.
+    """
+
+    model: str | None = None
+    provider: str | None = None
+    rule: str | None = None
+    since: str | None = None
+    until: str | None = None
+    containing: str = ""
+    keys: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A whole call as a cache stores it.
+
+    Attributes:
+        request: The canonical JSON of the request; its SHA-256 is the key.
+        response: The JSON of the reply.
+    """
+
+    key: str
+    request: str
+    response: str
+    created_at: str
+    rule: str
+    model: str
+    provider: str
+
+
+ALL = Selection()
+
+# How long a claim of a process that cannot be asked whether it still lives holds.
+CLAIM_SECONDS = 60.0
+
+
 class Replies(Protocol):
     """What the engine wants of a cache. Every method may be called from any thread, and raises `CacheError` alone."""
 
@@ -105,6 +151,22 @@ class Replies(Protocol):
         """Returns when every reply that was put is durable."""
         ...
 
+    def claim(self, keys: Sequence[str]) -> set[str]:
+        """Claims the right to make calls, so that no other process makes the same ones meanwhile.
+
+        A claim is this object's until the reply is put, it is released, its process ends or `CLAIM_SECONDS` pass
+        without its being claimed again.
+
+        Returns:
+            Those of the keys that are now claimed by this object. Of the others, another process waits for the reply,
+            or it is stored already.
+        """
+        ...
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Gives claims up, where calls will not be made or have failed."""
+        ...
+
 
 class CallCache(Replies, Protocol):
     """Replies by key. Every method may be called from any thread, and raises `CacheError` alone."""
@@ -121,6 +183,29 @@ class CallCache(Replies, Protocol):
             containing: Only those whose canonical JSON contains this text.
             limit: The most that are returned.
         """
+        ...
+
+    def rows(self, selection: Selection = ALL) -> Iterator[CallRow]:
+        """Yields whole calls, the oldest first, without ever holding all of them."""
+        ...
+
+    def add_rows(self, rows: Iterable[CallRow]) -> int:
+        """Stores whole calls that another cache gave; those whose key is stored stay as they are.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            CacheError: A row's key is not the digest of its request, or its reply is none; nothing of it is stored.
+        """
+        ...
+
+    def drop(self, selection: Selection) -> int:
+        """Deletes calls for ever and returns how many there were."""
+        ...
+
+    def vacuum(self) -> None:
+        """Gives the space of deleted calls back to the file system."""
         ...
 
     def close(self) -> None:

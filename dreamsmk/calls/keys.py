@@ -11,7 +11,7 @@ from dreamsmk.requests import KEY_VERSION, ModelIdentity, Request, Sampling
 
 # The fields of a request that are written here; a request that uses any other one takes the long way.
 FAST_FIELDS = frozenset({"model", "messages", "sampling", "sample"})
-LONG_FIELDS = frozenset({"tools", "schema"})
+LONG_FIELDS = frozenset({"tools", "tool_choice", "schema", "wanted"})
 
 
 class RequestWriter:
@@ -34,6 +34,8 @@ class RequestWriter:
         # A mapping may be changed in place, so that nothing that holds one is remembered.
         if request.tools or request.schema or sampling.extra or model.options or not request.messages:
             return canonical_bytes(request.canonical())
+        if request.wanted is not None or request.tool_choice is not None:
+            return canonical_bytes(request.canonical())
         sample = request.sample
         if type(sample) is not int:
             return canonical_bytes(request.canonical())
@@ -41,7 +43,7 @@ class RequestWriter:
             self._remember(request, model, sampling)
         messages = []
         for message in request.messages:
-            if type(message.content) is not str:
+            if type(message.content) is not str or message.images or message.tool_calls or message.tool_call_id:
                 return canonical_bytes(request.canonical())
             messages.append({"content": message.content, "role": message.role})
         return b'{"messages":' + canonical_bytes(messages) + self._model_part + self._tail_part

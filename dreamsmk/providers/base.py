@@ -28,8 +28,12 @@ class Capabilities:
         fields: Names of the identity fields of a model spec that it takes, beside `provider` and `model`.
         is_local: Whether it runs in the job's own process and so wants the job's threads and GPUs.
         needs_key: Whether it needs an API key.
+        apis: The values of `api` that it takes, the usual one first; empty where it has but one.
+        wanted: What it can be asked for: `text`, `embedding`, `labels`.
         has_tools: Whether requests may define tools.
-        has_schema: Whether requests may ask for a reply that follows a JSON Schema.
+        has_schema: Whether it holds a reply to a JSON Schema by itself.
+        has_images: Whether messages may show images.
+        has_batch: Whether its service has a batch API (`mode: batch`).
         roles: The roles that a message may have.
         reserved: Names that `extra` and `options` must not hold, because each has a place of its own in a request.
         default_base_url: The endpoint that is used where the model spec has none.
@@ -40,8 +44,12 @@ class Capabilities:
     fields: frozenset[str]
     is_local: bool = False
     needs_key: bool = False
+    apis: tuple[str, ...] = ()
+    wanted: frozenset[str] = frozenset({"text"})
     has_tools: bool = False
     has_schema: bool = False
+    has_images: bool = False
+    has_batch: bool = False
     roles: frozenset[str] = frozenset({"system", "user", "assistant"})
     reserved: frozenset[str] = frozenset()
     default_base_url: str | None = None
@@ -77,9 +85,22 @@ class Provider(ABC):
 class ServiceProvider(Provider):
     """A provider that answers over the network, many requests at a time."""
 
+    @property
+    def rows_at_once(self) -> int:
+        """How many requests `complete_many` can send as one; 1 where there is nothing to be gained."""
+        return 1
+
     @abstractmethod
     async def complete(self, request: Request) -> Response:
         """Sends one request, once, and returns its reply."""
+
+    async def complete_many(self, requests: Sequence[Request]) -> list[Response]:
+        """Sends up to `rows_at_once` requests as one, once; fails as a whole.
+
+        Returns:
+            One reply a request, in their order.
+        """
+        return [await self.complete(request) for request in requests]
 
     async def close(self) -> None:
         """Closes the connections; to be awaited in the loop that the requests were sent from."""
@@ -105,11 +126,16 @@ class LocalProvider(Provider):
 
 def check_fields(spec: ModelSpec, capabilities: Capabilities) -> None:
     """Raises `SettingsError` for an identity field that the provider of a spec does not take."""
+    fields = capabilities.fields | {"provider", "model"} | ({"api"} if capabilities.apis else set())
     for name in spec.group("identity"):
-        if name not in capabilities.fields | {"provider", "model"}:
-            raise SettingsError(
-                f"the provider {spec.provider!r} takes no {name!r}", hint=nearest(name, capabilities.fields)
-            )
+        if name not in fields:
+            raise SettingsError(f"the provider {spec.provider!r} takes no {name!r}", hint=nearest(name, fields))
+    if spec.api is not None and spec.api not in capabilities.apis:
+        raise SettingsError(
+            f"the provider {spec.provider!r} has no api {spec.api!r}", hint=nearest(spec.api, capabilities.apis)
+        )
+    if spec.mode == "batch" and not capabilities.has_batch:
+        raise SettingsError(f"the provider {spec.provider!r} has no batch API", hint="leave out mode: batch")
 
 
 def check_sampling(name: str, given: Sequence[str], capabilities: Capabilities) -> None:
@@ -153,10 +179,12 @@ def check_request(request: Request, capabilities: Capabilities) -> None:
         raise RequestRejected(error.what, hint=error.hint) from error
     if request.tools and not capabilities.has_tools:
         raise RequestRejected(f"the provider {name!r} takes no tools")
-    if request.schema is not None and not capabilities.has_schema:
-        raise RequestRejected(f"the provider {name!r} takes no JSON Schema for replies")
+    if (request.wanted or "text") not in capabilities.wanted:
+        raise RequestRejected(f"the provider {name!r} gives no {request.wanted or 'text'}")
     if not request.messages:
         raise RequestRejected("the request has no message")
     for message in request.messages:
         if message.role not in capabilities.roles:
             raise RequestRejected(f"the provider {name!r} takes no message of the role {message.role!r}")
+        if message.images and not capabilities.has_images:
+            raise RequestRejected(f"the provider {name!r} takes no images")

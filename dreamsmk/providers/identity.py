@@ -42,6 +42,7 @@ def resolve_identity(spec: ModelSpec, digest_folder: Callable[[Path], str]) -> M
         quantization=spec.quantization,
         dtype=spec.dtype,
         base_url=normal_base_url(spec.base_url, capabilities.default_base_url),
+        api=None if spec.api in capabilities.apis[:1] else spec.api,
         chat_template=chat_template_text(spec.chat_template),
         options=dict(spec.options),
     )

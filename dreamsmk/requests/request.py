@@ -1,8 +1,9 @@
 """What a model is asked for, and the key that one call is stored under.
 
-Contract: the key is the SHA-256 of the canonical JSON of *everything* in a `Request`. Nothing is left out of it; what
+Contract: the key is the SHA-256 of the canonical JSON of *everything* in a `Request`. What
 must not be part of it (time limits, batch size, concurrency, API keys) is not part of a `Request` either. Values that
-are `None` or empty are absent from the canonical form, so that a field added later leaves older keys as they are.
+are `None` or empty are absent from the canonical form, so that a field added later leaves older keys as they are. The few
+fields that take no part in the key stand in `NOT_IN_KEY`, each with its reason.
 """
 
 from __future__ import annotations
@@ -13,18 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dreamsmk.hashing import canonical_bytes, digest_bytes
-
-Role = Literal["system", "user", "assistant", "tool"]
+from dreamsmk.requests.message import Message
 
 KEY_VERSION = 1
 
+# What is wanted of a model that is not a text.
+Wanted = Literal["embedding", "labels"]
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation."""
-
-    role: Role
-    content: str
+# The only fields that take no part in the key, and why.
+NOT_IN_KEY = {("Image", "path"): "the digest says which image it is; where it lies does not matter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,7 @@ class Sampling:
     Attributes:
         max_tokens: The most new tokens that the model may write.
         stop: Texts at which the reply is cut; none of them is part of the reply.
+        logprobs: How many of the most likely tokens are told with each token of the reply, beside the token itself.
         extra: Values that only this provider knows, by the provider's own name.
     """
 
@@ -47,6 +46,7 @@ class Sampling:
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     repetition_penalty: float | None = None
+    logprobs: int | None = None
     # Any: the provider's own JSON values.
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,13 +61,14 @@ class ModelIdentity:
     """Which model answers: what two model specs must share for their replies to be interchangeable.
 
     Attributes:
-        provider: The wire family: `openai`, `anthropic`, `transformers`, `echo`.
+        provider: The wire family: `openai`, `anthropic`, `transformers`, `echo`, …
         model: The model id, or `sha256:…`, the digest of a local model folder.
         revision: A commit, tag or dated snapshot of the model.
         adapter: An adapter's id, or `sha256:…`, the digest of its folder.
         quantization: The name of a quantization scheme.
         dtype: The number format of the weights, for local models.
         base_url: The endpoint, where it is not the provider's default one.
+        api: Which of the provider's APIs is asked, where it is not the usual one.
         chat_template: A Jinja chat template that replaces the tokenizer's own.
         options: Whatever else of the model spec changes replies.
     """
@@ -79,6 +80,7 @@ class ModelIdentity:
     quantization: str | None = None
     dtype: str | None = None
     base_url: str | None = None
+    api: str | None = None
     chat_template: str | None = None
     # Any: the provider's own JSON values.
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -90,8 +92,10 @@ class Request:
 
     Attributes:
         sample: Which of several independent samples of the same request this is, from 0.
-        tools: Tool definitions, as JSON, in the provider-neutral (OpenAI) form.
+        tools: The tools that the model may call, each `{"name": …, "description": …, "parameters": JSON Schema}`.
+        tool_choice: `auto`, `none`, `required`, or the name of the tool that must be called.
         schema: The JSON Schema that the reply must follow.
+        wanted: What is wanted of the model instead of a text; the one message's content is what it is shown.
     """
 
     model: ModelIdentity
@@ -100,7 +104,9 @@ class Request:
     sample: int = 0
     # Any: JSON.
     tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | None = None
     schema: Mapping[str, Any] | None = None
+    wanted: Wanted | None = None
 
     def canonical(self) -> dict[str, Any]:
         """Returns the plain JSON value that the key is the digest of."""
@@ -114,7 +120,9 @@ class Request:
 # Any: walks dataclasses of every type in this file.
 def _present(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: _present(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        kind = type(value).__name__
+        names = [f.name for f in dataclasses.fields(value) if (kind, f.name) not in NOT_IN_KEY]
+        fields = {name: _present(getattr(value, name)) for name in names}
         return {name: v for name, v in fields.items() if not _is_absent(v)}
     if isinstance(value, Mapping):
         return {name: _present(v) for name, v in value.items()}

@@ -30,10 +30,22 @@ class Settings:
     )
     cache: str | None = setting(
         None,
-        "File of the call cache; `calls.db` inside the home if absent.",
+        "The call cache: a file, or `postgresql://user@host/database` for several machines; `calls.db` inside the home"
+        " if absent.",
         minLength=1,
-        pattern="^(?![A-Za-z0-9+.-]+://)",
-        hint="give the path of a file, or leave the key out",
+        pattern="^(postgres(ql)?://[^:@/ ]*(@[^ ]*)?[^ ]*|(?![A-Za-z0-9+.-]+://).*)$",
+        hint="give the path of a file, or postgresql://user@host/database; a password goes into PGPASSWORD or ~/.pgpass",
+    )
+    offline: bool = setting(
+        None, "Whether every reply must come from the call cache: a call that it does not have is an error.", False
+    )
+    budget: Mapping[str, float] = setting(
+        None,
+        "The most that all calls of the workflow together may cost: `usd`, `tokens`, or both. It counts from the first"
+        " call that the home has seen.",
+        {},
+        properties={"usd": {"type": "number", "minimum": 0}, "tokens": {"type": "integer", "minimum": 0}},
+        additionalProperties=False,
     )
     home: str | None = setting(
         None,

@@ -41,6 +41,12 @@ class ModelSpec:
         pattern=ENDPOINT,
         hint="write http://host/path or https://host/path, without a user name or a password",
     )
+    api: str | None = setting(
+        "identity",
+        "Which of the provider's APIs is asked: `chat`, `responses` or `completions` (text without a chat template);"
+        " the provider's usual one if absent.",
+        enum=["chat", "responses", "completions"],
+    )
     chat_template: str | None = setting("identity", "Jinja chat template that replaces the tokenizer's own.")
     options: Mapping[str, Any] = setting("identity", "Whatever else the provider takes that changes replies.", {})
 
@@ -61,6 +67,27 @@ class ModelSpec:
     max_concurrency: int = setting("execution", "Requests in flight at a service, at most.", 64, minimum=1)
     max_retries: int = setting("execution", "How often a request that can be retried is sent again.", 8, minimum=0)
     timeout_seconds: float = setting("execution", "How long one request may take.", 600.0, exclusiveMinimum=0)
+    requests_per_minute: int | None = setting(
+        "execution", "Requests that all jobs together send in a minute, at most.", minimum=1
+    )
+    tokens_per_minute: int | None = setting(
+        "execution", "Tokens, in and out, that all jobs together use in a minute, at most.", minimum=1
+    )
+    replicas: tuple[str, ...] = setting(
+        "execution",
+        "Further endpoints that serve the very same model as `base_url`; the requests are spread over all of them.",
+        (),
+        items={"type": "string", "pattern": ENDPOINT},
+    )
+    devices: tuple[str, ...] = setting(
+        "execution", "Devices that each hold a copy of a local model; the rows are spread over all of them.", ()
+    )
+    mode: str = setting(
+        "execution",
+        "`live`, or `batch`: requests go through the service's batch API, for half the price and within a day.",
+        "live",
+        enum=["live", "batch"],
+    )
     device: str | None = setting("execution", "Device of a local model; the job's GPU, else the CPU, if absent.")
     api_key_env: str | None = setting(
         "execution",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from dreamsmk.requests import Request, Response
+from dreamsmk.requests import Failure, Judge, Message, Request, Response, Wanted
 from dreamsmk.settings import ModelSpec
 
 
@@ -38,10 +38,14 @@ class Model(Protocol):
 
     def requests(
         self,
-        prompts: Iterable[str],
+        prompts: Iterable[str | Sequence[Message]],
         *,
         system: str | None = None,
         samples: Iterable[int] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        tool_choice: str | None = None,
+        schema: Mapping[str, Any] | None = None,
+        wanted: Wanted | None = None,
         **sampling: Any,
     ) -> Iterator[Request]:
         """Returns one request a prompt; `sampling` goes over the defaults of the model spec."""
@@ -52,6 +56,27 @@ class Model(Protocol):
 
         Raises:
             ProviderError: After all the other requests were answered and kept, for the first that failed for good.
+        """
+        ...
+
+    def outcomes(
+        self,
+        requests: Iterable[Request],
+        *,
+        total: int | None = None,
+        judge: Judge | None = None,
+        max_failures: float = 0,
+    ) -> Iterator[Response | Failure]:
+        """Returns one reply or failure a request, in their order.
+
+        Args:
+            requests: What to ask.
+            total: How many there are, where they cannot say so themselves.
+            judge: Looks at each reply; see `requests.Judge`.
+            max_failures: How many rows may fail: a number of rows, or below 1 a share of them.
+
+        Raises:
+            ProviderError: More rows failed; after all the other requests were answered and kept.
         """
         ...
 
