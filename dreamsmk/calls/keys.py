@@ -12,6 +12,8 @@ from dreamsmk.requests import KEY_VERSION, ModelIdentity, Request, Sampling
 # The fields of a request that are written here; a request that uses any other one takes the long way.
 FAST_FIELDS = frozenset({"model", "messages", "sampling", "sample"})
 LONG_FIELDS = frozenset({"tools", "tool_choice", "schema", "wanted"})
+FAST_MESSAGE_FIELDS = frozenset({"role", "content"})
+LONG_MESSAGE_FIELDS = frozenset({"images", "tool_calls", "tool_call_id"})
 
 
 class RequestWriter:

@@ -33,7 +33,7 @@ class Settings:
         "The call cache: a file, or `postgresql://user@host/database` for several machines; `calls.db` inside the home"
         " if absent.",
         minLength=1,
-        pattern="^(postgres(ql)?://[^:@/ ]*(@[^ ]*)?[^ ]*|(?![A-Za-z0-9+.-]+://).*)$",
+        pattern="^(postgres(ql)?://(?!.*password=)([^:@/ ]+@)?[^@ ]+|(?![A-Za-z0-9+.-]+://).*)$",
         hint="give the path of a file, or postgresql://user@host/database; a password goes into PGPASSWORD or ~/.pgpass",
     )
     offline: bool = setting(

@@ -221,6 +221,7 @@ def _shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     # An address may hold a user name and a password.
     text = re.sub(r"//[^/@\s]+@", "//…@", repr(value))
+    text = re.sub(r"(?i)(password=)[^&\s']+", r"\1…", text)
     return text if len(text) <= 60 else text[:56] + " …" + text[-1]
 
 

@@ -65,7 +65,10 @@ def _row(name: str, schema: dict[str, Any], group: str | None) -> list[str]:
 
 # Any: JSON Schema.
 def _default(described: dict[str, Any]) -> str:
-    return f"`{described['default']}`" if "default" in described else "–"
+    if "default" not in described:
+        return "–"
+    default = described["default"]
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 # Any: JSON Schema.
@@ -73,7 +76,8 @@ def _type(described: dict[str, Any]) -> str:
     if "enum" in described:
         return "one of " + ", ".join(f"`{choice}`" for choice in described["enum"] if choice is not None)
     kind = described["type"][0] if isinstance(described["type"], list) else described["type"]
-    words = {"string": "text", "number": "number", "integer": "whole number", "array": "list of texts"}
+    words = {"string": "text", "number": "number", "integer": "whole number"}
+    words |= {"boolean": "true or false", "array": "list of texts"}
     if kind == "object":
         inner = described["additionalProperties"]
         return "mapping of alias to model spec" if isinstance(inner, dict) else "mapping"

@@ -3,12 +3,13 @@
 import dataclasses
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
 from dreamsmk.errors import IdentityError
 from dreamsmk.hashing import canonical_bytes
-from dreamsmk.requests import KEY_VERSION, Message, ModelIdentity, Request, Sampling
+from dreamsmk.requests import KEY_VERSION, NOT_IN_KEY, Image, Message, ModelIdentity, Request, Sampling, ToolCall
 
 # Two values for each field, neither of them the default: a field that is added has to be added here.
 MODEL_VALUES = {
@@ -19,6 +20,7 @@ MODEL_VALUES = {
     "quantization": ("nf4", "int8"),
     "dtype": ("float32", "bfloat16"),
     "base_url": ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"),
+    "api": ("responses", "completions"),
     "chat_template": ("{{ a }}", "{{ b }}"),
     "options": ({"chat": False}, {"chat": True}),
 }
@@ -33,6 +35,7 @@ SAMPLING_VALUES = {
     "presence_penalty": (0.0, 0.5),
     "frequency_penalty": (0.0, 0.5),
     "repetition_penalty": (1.0, 1.1),
+    "logprobs": (0, 5),
     "extra": ({"reasoning_effort": "low"}, {"reasoning_effort": "high"}),
 }
 REQUEST_VALUES = {
@@ -41,9 +44,17 @@ REQUEST_VALUES = {
     "sampling": (Sampling(temperature=0.1), Sampling(top_p=0.1)),
     "sample": (1, 2),
     "tools": (({"name": "search"},), ({"name": "read"},)),
+    "tool_choice": ("required", "search"),
     "schema": ({"type": "object"}, {"type": "array"}),
+    "wanted": ("embedding", "labels"),
 }
-MESSAGE_VALUES = {"role": ("system", "assistant"), "content": ("a", "b")}
+MESSAGE_VALUES = {
+    "role": ("system", "assistant"),
+    "content": ("a", "b"),
+    "images": ((Image("sha256:aa", "image/png"),), (Image("sha256:aa", "image/jpeg"), Image("sha256:bb", "image/png"))),
+    "tool_calls": ((ToolCall("1", "search", "{}"),), (ToolCall("1", "search", '{"a": 1}'),)),
+    "tool_call_id": ("1", "2"),
+}
 VALUES = {
     Request: REQUEST_VALUES,
     ModelIdentity: MODEL_VALUES,
@@ -148,6 +159,12 @@ def test_the_order_in_which_values_were_given_does_not_participate():
     one = with_field(Sampling, "extra", {"a": 1, "b": {"c": 2, "d": 3}})
     other = with_field(Sampling, "extra", {"b": {"d": 3, "c": 2}, "a": 1})
     assert one.key() == other.key()
+
+
+def test_where_an_image_lies_does_not_participate():
+    keys = {with_field(Message, "images", (Image("sha256:aa", "image/png", path),)).key() for path in (None, Path("a"))}
+    assert len(keys) == 1
+    assert set(NOT_IN_KEY) == {("Image", "path")}
 
 
 def test_true_is_not_one():

@@ -28,6 +28,11 @@ def lines(*parts: str) -> str:
     return "\n".join(parts)
 
 
+CACHE_HINT = (
+    "hint: give the path of a file, or postgresql://user@host/database; a password goes into PGPASSWORD or ~/.pgpass"
+)
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
@@ -202,14 +207,14 @@ def test_a_wrong_model_spec_is_named_with_its_key_path(more, expected):
         ),
         (
             {"cache": ""},
-            lines("the text is empty", "at: cache in config", "hint: give the path of a file, or leave the key out"),
+            lines("the text is empty", "at: cache in config", CACHE_HINT),
         ),
         (
             {"cache": "postgresql://me:" + KEY + "@host/calls"},
             lines(
                 "'postgresql://…@host/calls' is not written as it must be",
                 "at: cache in config",
-                "hint: give the path of a file, or leave the key out",
+                CACHE_HINT,
             ),
         ),
         ({"home": 3}, lines("expected text, got the number 3", "at: home in config", "hint: write it in quotes")),
@@ -301,6 +306,21 @@ def test_the_name_of_the_config_stands_in_the_message():
 def test_a_config_that_is_no_mapping_is_an_error():
     with pytest.raises(SettingsError, match="expected a mapping, got a list"):
         load_settings(["models"])
+
+
+@pytest.mark.parametrize(
+    "cache",
+    ["postgresql://me@host:5432/calls?sslmode=require", "postgres://host/calls", "postgresql:///calls", "a b/calls.db"],
+)
+def test_a_cache_may_be_a_file_or_a_postgresql_database(cache):
+    assert load_settings({"cache": cache}).cache == cache
+
+
+@pytest.mark.parametrize(
+    "cache", [f"postgresql://me:{KEY}@host/calls", f"postgresql://host/calls?password={KEY}", "mysql://host/calls"]
+)
+def test_a_password_in_the_cache_is_refused_and_not_shown(cache):
+    assert KEY not in message({"cache": cache})
 
 
 def test_the_home_and_the_cache_are_as_written(monkeypatch):
