@@ -12,7 +12,9 @@
     └── ProviderError        a model or its service said no
         ├── MissingCredentials   no API key in the environment
         ├── RequestRejected      for good: 400, 401, 403, 404, unsupported values
-        └── ServiceUnavailable   for now: 429, 5xx, timeouts, dropped connections
+        ├── ServiceUnavailable   for now: 429, 5xx, timeouts, dropped connections
+        ├── BudgetSpent          the next call would cost more than the budget allows
+        └── OfflineMiss          a reply must come from the call cache, and is not there
 
 Contract: the message of a `DreamsmkError` is at most three lines: what is wrong, `at:` where (file, key path,
 row), and `hint:` what to do.
@@ -118,6 +120,14 @@ class RequestRejected(ProviderError):
 
 class ServiceUnavailable(ProviderError):
     """The service did not answer this time: asking again may help."""
+
+
+class BudgetSpent(ProviderError):
+    """The next call would cost more than the budget allows: nothing more is sent."""
+
+
+class OfflineMiss(ProviderError):
+    """Every reply must come from the call cache, and one is not there: nothing was asked."""
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

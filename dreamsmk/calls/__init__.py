@@ -1,30 +1,47 @@
 """Many model calls, each paid for once: the call cache, the engine and the model that a task sees."""
 
 from dreamsmk.calls.asking import PlannedModel
-from dreamsmk.calls.cache import CallCache, ModelCalls, Replies, RuleCalls, StoredCall
-from dreamsmk.calls.engine import Progress, answer
+from dreamsmk.calls.cache import ALL, CallCache, CallRow, ModelCalls, Replies, RuleCalls, Selection, StoredCall
+from dreamsmk.calls.engine import answer, outcomes
+from dreamsmk.calls.failure_table import FailureTable
+from dreamsmk.calls.failures import FailedRow, FailureSink
 from dreamsmk.calls.fresh import FreshReplies
 from dreamsmk.calls.model import CachedModel
+from dreamsmk.calls.modes import CacheMode, in_mode
 from dreamsmk.calls.nearest import nearest_call
+from dreamsmk.calls.opening import is_there, is_url, open_cache
 from dreamsmk.calls.prices import Cost, cost_of, price_list
+from dreamsmk.calls.progress import Progress
 from dreamsmk.calls.sqlite_cache import SqliteCallCache
 from dreamsmk.calls.tally import Tally
 
 __all__ = [
+    "ALL",
+    "CacheMode",
     "CachedModel",
     "CallCache",
+    "CallRow",
     "Cost",
+    "FailedRow",
+    "FailureSink",
+    "FailureTable",
     "FreshReplies",
     "ModelCalls",
     "PlannedModel",
     "Progress",
     "Replies",
     "RuleCalls",
+    "Selection",
     "SqliteCallCache",
     "StoredCall",
     "Tally",
     "answer",
     "cost_of",
+    "in_mode",
+    "is_there",
+    "is_url",
     "nearest_call",
+    "open_cache",
+    "outcomes",
     "price_list",
 ]

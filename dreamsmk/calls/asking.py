@@ -40,7 +40,7 @@ class RequestMaker:
         return self._spec
 
     # Any: values of `Sampling` of every type.
-    def requests(
+    def requests(  # noqa: PLR0913  # all but one are by keyword
         self,
         prompts: Iterable[Prompt],
         *,

@@ -27,6 +27,10 @@ class ModelCalls:
         usage: Tokens of all of them.
         first_at: When the earliest of them arrived: UTC, ISO 8601.
         last_at: When the latest of them arrived.
+        base_url: The endpoint, where it is not the provider's own.
+        rule: The rule that asked, where the counts are by rule; else None.
+        retries: How often requests had to be sent again.
+        latency_seconds: The mean of all of them.
     """
 
     provider: str
@@ -35,6 +39,10 @@ class ModelCalls:
     usage: Usage
     first_at: str
     last_at: str
+    base_url: str | None = None
+    rule: str | None = None
+    retries: int = 0
+    latency_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +159,23 @@ class Replies(Protocol):
         """Returns when every reply that was put is durable."""
         ...
 
-    def claim(self, keys: Sequence[str]) -> set[str]:
+    def refuse(self, requests: Sequence[Request]) -> None:
+        """Raises where requests that have no reply must not be asked; called before their claim and any provider.
+
+        Raises:
+            OfflineMiss: Every reply must come from the cache.
+        """
+        ...
+
+    def claim(self, keys: Sequence[str], *, anew: bool = False) -> set[str]:
         """Claims the right to make calls, so that no other process makes the same ones meanwhile.
 
-        A claim is this object's until the reply is put, it is released, its process ends or `CLAIM_SECONDS` pass
-        without its being claimed again.
+        A claim is this object's until the reply is durable, it is released or its process ends; where others cannot see
+        that process, `CLAIM_SECONDS` after its end. It is renewed by itself.
+
+        Args:
+            keys: Keys that `get_many` did not find; some hundreds at a time are best.
+            anew: Whether a reply that is stored is no reason against making the call.
 
         Returns:
             Those of the keys that are now claimed by this object. Of the others, another process waits for the reply,
@@ -189,6 +209,18 @@ class CallCache(Replies, Protocol):
         """Yields whole calls, the oldest first, without ever holding all of them."""
         ...
 
+    def newest(self, selection: Selection = ALL, *, limit: int) -> list[CallRow]:
+        """Returns whole calls, the newest first."""
+        ...
+
+    def beginning(self, start: str, *, limit: int) -> list[CallRow]:
+        """Returns whole calls whose key begins with a text."""
+        ...
+
+    def count(self, selection: Selection = ALL) -> int:
+        """Returns how many calls are stored."""
+        ...
+
     def add_rows(self, rows: Iterable[CallRow]) -> int:
         """Stores whole calls that another cache gave; those whose key is stored stay as they are.
 
@@ -196,7 +228,8 @@ class CallCache(Replies, Protocol):
             How many were new.
 
         Raises:
-            CacheError: A row's key is not the digest of its request, or its reply is none; nothing of it is stored.
+            CacheError: A row's key is not the digest of its request, or its reply is none: it is not stored, nor
+                anything behind it; what was a thousand rows before it is.
         """
         ...
 
@@ -212,8 +245,13 @@ class CallCache(Replies, Protocol):
         """Flushes and closes; harmless when closed already."""
         ...
 
-    def stats(self) -> list[ModelCalls]:
-        """Returns what is stored of each model, ordered by provider and model."""
+    def stats(self, selection: Selection = ALL, *, by_rule: bool = False) -> list[ModelCalls]:
+        """Returns what is stored of each model, ordered by provider, model and endpoint.
+
+        Args:
+            selection: What is counted.
+            by_rule: Whether each rule that asked a model is counted by itself.
+        """
         ...
 
     def lately(self, provider: str, model: str) -> list[RuleCalls]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from dreamsmk.calls.rows import Row
 from dreamsmk.errors import ProviderError
 from dreamsmk.requests import Request, Response
 
@@ -16,21 +17,19 @@ class Call:
 
     Attributes:
         body: The canonical JSON of the request.
-        rows: How many rows wait for it.
-        attempts: How often it was sent.
+        rows: The rows that wait for it.
+        attempts: How often it was sent; 0 where the reply came from elsewhere.
         response: The reply, once there is one.
         error: Why there will be none.
-        is_settled: Whether the engine knows of its end: the loop may have set the reply a moment before.
     """
 
     key: str
     request: Request
     body: bytes
-    rows: int = 1
+    rows: list[Row] = field(default_factory=list)
     attempts: int = 0
     response: Response | None = None
     error: ProviderError | None = None
-    is_settled: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -60,8 +59,14 @@ class Carrier(Protocol):
         """Takes calls over; each is carried out as soon as there is room."""
         ...
 
-    def collect(self, *, wait: bool) -> list[Call]:
-        """Returns the calls that were done since the last time; with `wait`, one at least if any is on its way."""
+    def collect(self, *, wait_seconds: float) -> list[Call]:
+        """Returns the calls that were done since the last time.
+
+        Args:
+            wait_seconds: How long to wait for one where there is none: 0 for not at all, infinite for as long as it
+                takes. Nothing is waited for where nothing is on its way. What computes in the calling thread may take
+                as long as it needs for one reply.
+        """
         ...
 
     def stop(self, grace_seconds: float | None) -> None:

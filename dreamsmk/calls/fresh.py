@@ -50,3 +50,20 @@ class FreshReplies:
     def flush(self) -> None:
         """Returns when every reply that was put is durable."""
         self._cache.flush()
+
+    def refuse(self, requests: Sequence[Request]) -> None:
+        """Raises where requests that have no fresh reply must not be asked."""
+        self._cache.refuse(requests)
+
+    def claim(self, keys: Sequence[str], *, anew: bool = False) -> set[str]:
+        """Claims the right to make calls; an old reply is no reason against it, a fresh one is."""
+        claimed = self._cache.claim(keys, anew=True)
+        if claimed and not anew:
+            fresh = self.get_many(list(claimed))
+            self._cache.release(list(fresh))
+            claimed -= fresh.keys()
+        return claimed
+
+    def release(self, keys: Sequence[str]) -> None:
+        """Gives claims up."""
+        self._cache.release(keys)

@@ -16,7 +16,7 @@ from dreamsmk.errors import CacheError
 Row = TypeVar("Row")
 
 GROUP_DELAY_SECONDS = 0.02
-GROUP_ROWS = 1000
+GROUP_ROWS = 2000
 
 
 class GroupCommit(Generic[Row]):

@@ -6,6 +6,8 @@ is `request.key()`. Whatever is not of the plain kind that this file knows goes 
 
 from __future__ import annotations
 
+import orjson
+
 from dreamsmk.hashing import canonical_bytes
 from dreamsmk.requests import KEY_VERSION, ModelIdentity, Request, Sampling
 
@@ -43,12 +45,23 @@ class RequestWriter:
             return canonical_bytes(request.canonical())
         if model is not self._model or sampling is not self._sampling or sample != self._tail_sample:
             self._remember(request, model, sampling)
-        messages = []
+        messages: list[dict[str, str]] = []
         for message in request.messages:
-            if type(message.content) is not str or message.images or message.tool_calls or message.tool_call_id:
+            if (
+                type(message.content) is not str
+                or type(message.role) is not str
+                or message.images
+                or message.tool_calls
+                or message.tool_call_id
+            ):
                 return canonical_bytes(request.canonical())
             messages.append({"content": message.content, "role": message.role})
-        return b'{"messages":' + canonical_bytes(messages) + self._model_part + self._tail_part
+        try:
+            # Texts under names in order: the canonical form as it is, which `canonical_bytes` would walk to find out.
+            written = orjson.dumps(messages)
+        except TypeError:
+            return canonical_bytes(request.canonical())
+        return b'{"messages":' + written + self._model_part + self._tail_part
 
     def _remember(self, request: Request, model: ModelIdentity, sampling: Sampling) -> None:
         # RFC 8785 sorts members by name: messages, model, sample, sampling, v.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
+from dreamsmk.calls.budget import Amount
 from dreamsmk.calls.call import Call, Keep
 from dreamsmk.calls.retry import is_for_all
+from dreamsmk.calls.spending import Spending
 from dreamsmk.errors import ProviderError
 from dreamsmk.providers.base import LocalProvider
 from dreamsmk.requests import Response
@@ -29,11 +30,14 @@ class LocalBatches:
     Args:
         provider: The model; its spec gives the batch size.
         keep: Puts a reply in the cache.
+        spending: The budgets to hold.
     """
 
-    def __init__(self, provider: LocalProvider, keep: Keep) -> None:
+    def __init__(self, provider: LocalProvider, keep: Keep, *, spending: Spending | None = None) -> None:
         self._provider = provider
         self._keep = keep
+        self._spending = spending
+        self._reserved: dict[str, Amount] = {}
         self._chunk_rows = BATCHES_PER_CHUNK * provider.spec.batch_size
         self.lookahead_rows = max(LOOKAHEAD_ROWS, 4 * self._chunk_rows)
         self._queue: deque[Call] = deque()
@@ -54,14 +58,16 @@ class LocalBatches:
         """Takes calls over."""
         self._queue.extend(calls)
 
-    def collect(self, *, wait: bool) -> list[Call]:
+    def collect(self, *, wait_seconds: float) -> list[Call]:
         """Lets the model generate until it yields a reply or a call fails."""
-        while wait and not self.is_stopped:
+        while wait_seconds and not self.is_stopped:
             replies = self._replies or self._start()
             if replies is None:
-                break
+                # The first call that is left does not fit into the budget, or there is none.
+                return [self._queue.popleft()] if self.is_stopped else []
             done = self._step(replies)
             if done is not None:
+                self._settle(done)
                 return [done]
         return []
 
@@ -69,21 +75,43 @@ class LocalBatches:
         """Lets go of the running chunk: whatever it yielded is kept already."""
         self.is_stopped = True
         self._replies = None
+        if self._spending is not None:
+            for reserved in self._reserved.values():
+                self._spending.settle(reserved, [])
+            self._reserved.clear()
 
     def _start(self) -> Iterator[tuple[int, Response]] | None:
         """Starts the next chunk, if there is one."""
         if self._halves:
             self._chunk = self._halves.popleft()
         else:
-            self._chunk = list(islice(self._queue, self._chunk_rows))
-            for _ in self._chunk:
-                self._queue.popleft()
+            self._chunk = self._next_chunk()
         for call in self._chunk:
             call.attempts = 1
         self._unanswered = len(self._chunk)
         if self._chunk:
             self._replies = self._provider.generate([call.request for call in self._chunk])
         return self._replies
+
+    def _next_chunk(self) -> list[Call]:
+        """Takes as many of the next calls as a chunk holds, and the budgets."""
+        chunk: list[Call] = []
+        while self._queue and len(chunk) < self._chunk_rows:
+            call = self._queue[0]
+            if self._spending is not None:
+                reserved = self._spending.reserve([call.request])
+                if reserved is None:
+                    if not chunk:
+                        call.error = self._spending.error([call.request])
+                        self.is_stopped = True
+                    break
+                self._reserved[call.key] = reserved
+            chunk.append(self._queue.popleft())
+        return chunk
+
+    def _settle(self, call: Call) -> None:
+        if self._spending is not None:
+            self._spending.settle(self._reserved.pop(call.key), [] if call.response is None else [call.response])
 
     def _step(self, replies: Iterator[tuple[int, Response]]) -> Call | None:
         """Takes the running chunk one reply further."""

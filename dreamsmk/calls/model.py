@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 from dreamsmk.calls.asking import RequestMaker
 from dreamsmk.calls.background import background_loop
+from dreamsmk.calls.budget import Purse
 from dreamsmk.calls.cache import Replies
-from dreamsmk.calls.engine import Progress, answer
+from dreamsmk.calls.carriers import Terms
+from dreamsmk.calls.engine import outcomes
+from dreamsmk.calls.failure_table import FailureTable
+from dreamsmk.calls.limits import Limits
+from dreamsmk.calls.limits_file import LimitsFile
 from dreamsmk.calls.prices import cost_of
+from dreamsmk.calls.progress import Progress
+from dreamsmk.calls.spending import Spending
 from dreamsmk.calls.tally import Tally
 from dreamsmk.providers.base import LocalProvider, Provider, ServiceProvider
-from dreamsmk.requests import ModelIdentity, Request, Response
+from dreamsmk.requests import Failure, Judge, ModelIdentity, Request, Response
 from dreamsmk.settings import ModelSpec
 
 
@@ -26,6 +34,10 @@ class CachedModel(RequestMaker):
         cache: Where replies are looked up and kept; `FreshReplies` where all is to be asked again.
         progress: Whom to tell how far the calls are.
         rule: The rule that asks, for the cache.
+        failures: The job's failure table.
+        batches: The file that remembers batches at services; that of the usual home by default.
+        limits: The file that the jobs of the home hold their rates with; without it, rates are this process's own.
+        purses: The budgets that apply: the job's, the workflow's.
         provider_type: The provider's class, where it is not the registered one.
 
     Attributes:
@@ -41,6 +53,10 @@ class CachedModel(RequestMaker):
         progress: Progress | None = None,
         *,
         rule: str = "",
+        failures: FailureTable | None = None,
+        batches: Path | None = None,
+        limits: LimitsFile | None = None,
+        purses: Sequence[Purse] = (),
         provider_type: type[Provider] | None = None,
     ) -> None:
         super().__init__(alias, spec, identity, provider_type=provider_type)
@@ -48,18 +64,37 @@ class CachedModel(RequestMaker):
         self._cache = cache
         self._progress = progress
         self._rule = rule
+        self._sink = None if failures is None else failures.sink(alias)
+        self._batches = batches
+        self._terms = Terms(Limits.of(spec, limits), Spending(spec, purses) if purses else None)
         self._provider: Provider | None = None
 
     def answer(self, requests: Iterable[Request], *, total: int | None = None) -> Iterator[Response]:
         """Returns one reply a request, in their order; see `calls.answer`."""
-        return answer(
+        return cast(Iterator[Response], self.outcomes(requests, total=total))
+
+    def outcomes(
+        self,
+        requests: Iterable[Request],
+        *,
+        total: int | None = None,
+        judge: Judge | None = None,
+        max_failures: float = 0,
+    ) -> Iterator[Response | Failure]:
+        """Returns one reply or failure a request, in their order; see `calls.outcomes`."""
+        return outcomes(
             self._open,
             self._cache,
             requests,
             total=total,
+            judge=judge,
+            max_failures=max_failures,
+            sink=self._sink,
             progress=self._progress,
             rule=self._rule,
             tally=self.tally,
+            batches=self._batches,
+            terms=self._terms,
         )
 
     # Any: JSON.

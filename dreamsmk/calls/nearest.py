@@ -7,6 +7,7 @@ one whose canonical JSON has most in common with the request. Texts are compared
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from dreamsmk.hashing import canonical_bytes
 from dreamsmk.requests import Request
 
 LIMIT = 5000
+_SHOWN_CHARACTERS = 50
+_SHOWN_BEFORE = 15
+_ABSENT = object()
 
 
 def nearest_call(cache: CallCache, request: Request) -> StoredCall | None:
@@ -28,6 +32,36 @@ def nearest_call(cache: CallCache, request: Request) -> StoredCall | None:
     found.pop(request.key(), None)
     leaves = dict(_leaves(wanted))
     return max(found.values(), key=lambda call: (_is_akin(call.request, wanted), _likeness(leaves, call)), default=None)
+
+
+# Any: JSON.
+def call_differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Returns one line a leaf in which two requests differ: `sampling.temperature: 1 -> 0.5`, the first ones first."""
+    old, new = dict(_leaves(stored)), dict(_leaves(wanted))
+    names = sorted(old.keys() | new.keys())
+    found = [(name, old.get(name, _ABSENT), new.get(name, _ABSENT)) for name in names]
+    return [f"{name[1:]}: {' -> '.join(_pair(was, now))}" for name, was, now in found if was != now]
+
+
+# Any: JSON, or `_ABSENT`.
+def _pair(was: Any, now: Any) -> tuple[str, str]:
+    """Returns two values as they are shown: long texts around the first character that differs."""
+    start = 0
+    if isinstance(was, str) and isinstance(now, str) and max(len(was), len(now)) > _SHOWN_CHARACTERS:
+        pairs = enumerate(zip(was, now, strict=False))
+        first = next((place for place, (one, other) in pairs if one != other), min(len(was), len(now)))
+        start = max(first - _SHOWN_BEFORE, 0)
+    return _shown(was, start), _shown(now, start)
+
+
+# Any: JSON, or `_ABSENT`.
+def _shown(value: Any, start: int) -> str:
+    if value is _ABSENT:
+        return "(absent)"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    part = value[start : start + _SHOWN_CHARACTERS]
+    return f"'{'…' if start else ''}{part}{'…' if start + len(part) < len(value) else ''}'"
 
 
 # Any: JSON.

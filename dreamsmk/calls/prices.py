@@ -2,7 +2,8 @@
 
 Contract: the `prices` of the model spec come first. Without them a local model costs nothing, and a service what the
 price list says for the day of the call. The list is the package `genai-prices`, as installed: nothing is looked up
-over the network. A price that is in neither is `None`, never a guess.
+over the network. A price that is in neither is `None`, never a guess. Both say what a live call costs; in the mode
+`batch` a call costs half of that.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from dreamsmk.settings import ModelSpec
 
 PACKAGE = "genai-prices"
 _MILLION = 1_000_000
+# What OpenAI and Anthropic take of the price of a live call for one that goes through their batch APIs.
+BATCH_SHARE = 0.5
 # Runs in the job's process without any model.
 _FREE_PROVIDERS = frozenset({"echo"})
 
@@ -51,13 +54,14 @@ def cost_of(spec: ModelSpec, usage: Usage, *, calls: int = 1, at: datetime | Non
         calls: How many calls there are: some prices depend on the length of one call.
         at: When the calls are made, with its time zone; now by default.
     """
+    share = BATCH_SHARE if spec.mode == "batch" else 1.0
     if spec.prices:
-        return Cost(_at_own_prices(spec.prices, usage), "config")
+        return Cost(share * _at_own_prices(spec.prices, usage), "config")
     capabilities = provider_class(spec.provider).capabilities
     if capabilities.is_local or spec.provider in _FREE_PROVIDERS:
         return Cost(0.0, "local")
     usd = _listed(spec, usage, max(calls, 1), at)
-    return UNKNOWN if usd is None else Cost(usd, price_list())
+    return UNKNOWN if usd is None else Cost(share * usd, price_list())
 
 
 def price_list() -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from dreamsmk.errors import MissingCredentials, ProviderError
+from dreamsmk.errors import BudgetSpent, MissingCredentials, ProviderError
 
 # Statuses that every further request would get too: wrong key, no permission, no such model or endpoint.
 STATUSES_FOR_ALL = frozenset({401, 403, 404})
@@ -25,6 +25,7 @@ class RetryPolicy:
         base_seconds: The longest wait before the first repeat.
         cap_seconds: The longest wait before any repeat, unless the service asks for more.
         cap_asked_seconds: The longest wait that a service is granted.
+        patience_seconds: How long a request may get nothing but 429 before it fails.
         jitter: Where the random part of a wait comes from.
     """
 
@@ -32,6 +33,7 @@ class RetryPolicy:
     base_seconds: float = 1.0
     cap_seconds: float = 60.0
     cap_asked_seconds: float = 600.0
+    patience_seconds: float = 900.0
     jitter: random.Random = field(default_factory=random.Random)
 
     def delay_seconds(self, attempts: int, retry_after_seconds: float | None = None) -> float:
@@ -47,4 +49,4 @@ class RetryPolicy:
 
 def is_for_all(error: ProviderError) -> bool:
     """Tells whether every further request would fail like this one."""
-    return isinstance(error, MissingCredentials) or error.status in STATUSES_FOR_ALL
+    return isinstance(error, (MissingCredentials, BudgetSpent)) or error.status in STATUSES_FOR_ALL

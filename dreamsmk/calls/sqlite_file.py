@@ -15,8 +15,24 @@ from pathlib import Path
 from dreamsmk.errors import CacheError
 
 BUSY_TIMEOUT_SECONDS = 30.0
+# A file of a million calls takes a minute to migrate, and others wait for it.
+MIGRATION_TIMEOUT_SECONDS = 900.0
 # "dsmk" in ASCII, at offset 68 of the file: tells a call cache from any other SQLite file.
 APPLICATION_ID = 0x64736D6B
+
+# Rows of a kilobyte or two fill pages of this size better than the usual ones; a file keeps the size it was made with.
+PAGE_BYTES = 8192
+# The log is written back in portions of 32 MiB, so that pages of the index that many keys fall on are written once.
+CHECKPOINT_PAGES = 4096
+
+
+_BUSY = "PRAGMA busy_timeout={:.0f}"
+
+
+def _number(path: str) -> str:
+    """Returns a number out of a reply; 0 where it holds an infinite one, which is JSON for Python alone."""
+    return f"CASE WHEN json_valid(response) THEN coalesce(json_extract(response, '$.{path}'), 0) ELSE 0 END"
+
 
 # One step a version: step i brings a file of version i to version i + 1. A step, once released, never changes.
 MIGRATIONS = (
@@ -30,6 +46,48 @@ MIGRATIONS = (
             rule TEXT NOT NULL,
             model TEXT NOT NULL,
             provider TEXT NOT NULL
+        )
+        """,
+    ),
+    (
+        # The texts last, so that the others are read without them.
+        """
+        CREATE TABLE new_calls (
+            key TEXT NOT NULL PRIMARY KEY,
+            created_at TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            model TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            base_url TEXT,
+            input_tokens INTEGER,
+            cached_input_tokens INTEGER,
+            output_tokens INTEGER,
+            reasoning_tokens INTEGER,
+            retries INTEGER,
+            latency_seconds REAL,
+            request TEXT NOT NULL,
+            response TEXT NOT NULL
+        )
+        """,
+        f"""
+        INSERT INTO new_calls (
+            rowid, key, created_at, rule, model, provider, base_url, input_tokens, cached_input_tokens, output_tokens,
+            reasoning_tokens, retries, latency_seconds, request, response
+        )
+        SELECT
+            rowid, key, created_at, rule, model, provider, json_extract(request, '$.model.base_url'),
+            {_number("usage.input_tokens")}, {_number("usage.cached_input_tokens")},
+            {_number("usage.output_tokens")}, {_number("usage.reasoning_tokens")},
+            {_number("retries")}, {_number("latency_seconds")}, request, response
+        FROM calls ORDER BY rowid
+        """,
+        "DROP TABLE calls",
+        "ALTER TABLE new_calls RENAME TO calls",
+        # All that statistics and the choice of calls read: they never touch the texts.
+        """
+        CREATE INDEX calls_by_model ON calls (
+            model, provider, base_url, rule, created_at,
+            input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, retries, latency_seconds
         )
         """,
     ),
@@ -90,10 +148,12 @@ def abandon(connection: sqlite3.Connection) -> None:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = _version_of_ours(connection, path)
     if version is None or version < SCHEMA_VERSION:
-        _set_wal(connection, path)
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        set_wal(connection, path)
         _migrate(connection, path)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA cache_size=-32768")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     # The first write of a run must not be the one that finds the file to be read-only.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
@@ -120,7 +180,8 @@ def _version_of_ours(connection: sqlite3.Connection, path: Path) -> int | None:
     return int(version)
 
 
-def _set_wal(connection: sqlite3.Connection, path: Path) -> None:
+def set_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Switches a file to a write-ahead log; waits for others that open it at the same moment."""
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
@@ -141,7 +202,9 @@ def _set_wal(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute(_BUSY.format(1000 * MIGRATION_TIMEOUT_SECONDS))
     connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_BUSY.format(1000 * BUSY_TIMEOUT_SECONDS))
     try:
         # Asked again under the lock: another process may have been faster.
         version = _version_of_ours(connection, path) or 0

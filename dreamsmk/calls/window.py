@@ -11,17 +11,18 @@ takes them back.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 
 from dreamsmk.calls.background import BackgroundLoop, background_loop
 from dreamsmk.calls.call import Call, Keep
-from dreamsmk.calls.retry import RetryPolicy, is_for_all
-from dreamsmk.errors import ProviderError, ServiceUnavailable
+from dreamsmk.calls.limits import Limits
+from dreamsmk.calls.retry import RetryPolicy
+from dreamsmk.calls.sending import Sender
+from dreamsmk.calls.spending import Spending
 from dreamsmk.providers.base import ServiceProvider
-from dreamsmk.requests import Response
 
 # Rows that may be read beyond the first one that has no reply yet: a reply may take this many times longer than the
 # others before it holds them up. What is held of them is their requests and replies.
@@ -38,16 +39,24 @@ class ServiceWindow:
         provider: Whom to ask; its spec says how many at a time, how long and how often.
         keep: Puts a reply in the cache; called on the loop, so it must not wait.
         policy: When to ask again; by default as the spec says.
+        limits: The rates to hold.
+        spending: The budgets to hold.
     """
 
-    def __init__(self, provider: ServiceProvider, keep: Keep, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        provider: ServiceProvider,
+        keep: Keep,
+        policy: RetryPolicy | None = None,
+        *,
+        limits: Limits | None = None,
+        spending: Spending | None = None,
+    ) -> None:
         spec = provider.spec
         self.lookahead_rows = max(LOOKAHEAD_ROWS, LOOKAHEAD_WINDOWS * spec.max_concurrency)
-        self._provider = provider
-        self._keep = keep
-        self._policy = policy or RetryPolicy(spec.max_retries)
-        self._timeout_seconds = spec.timeout_seconds
         self._size = spec.max_concurrency
+        self._provider = provider
+        self._calls_at_once = 1
         self._background: BackgroundLoop = background_loop()
         # Of the calling thread.
         self._submitted = 0
@@ -57,7 +66,16 @@ class ServiceWindow:
         self._workers: set[asyncio.Task[None]] = set()
         # Workers that will look into the queue again; one that has ended is among `_workers` a little longer.
         self._working = 0
-        self._stopping = asyncio.Event()
+        self._is_stopping = False
+        self._sender = Sender(
+            provider,
+            keep,
+            policy or RetryPolicy(spec.max_retries),
+            limits=limits,
+            spending=spending,
+            halt=self._halt,
+            park=self._park,
+        )
         self._done: list[Call] = []
         self._is_notifying = False
         # Of both.
@@ -69,27 +87,32 @@ class ServiceWindow:
     @property
     def is_stopped(self) -> bool:
         """Whether nothing more will be sent."""
-        return self._stopping.is_set()
+        return self._is_stopping
 
     def has_room(self) -> bool:
         """Whether the queue behind the window is short."""
-        return self._submitted - self._collected < 2 * self._size
+        return self._submitted - self._collected < 2 * self._size * self._calls_at_once
 
     def submit(self, calls: Sequence[Call]) -> None:
         """Takes calls over; they are sent in order."""
         self._submitted += len(calls)
+        if calls[0].request.wanted is not None:
+            self._calls_at_once = self._provider.rows_at_once
         self._background.loop.call_soon_threadsafe(self._accept, calls)
 
-    def collect(self, *, wait: bool) -> list[Call]:
+    def collect(self, *, wait_seconds: float) -> list[Call]:
         """Returns the calls that were done since the last time."""
         with self._changed:
-            while wait and not self._arrived and self._crash is None and self._submitted > self._collected:
-                self._changed.wait()
+            if wait_seconds and self._submitted > self._collected:
+                self._changed.wait_for(self._has_news, None if wait_seconds == math.inf else wait_seconds)
             arrived, self._arrived = self._arrived, []
             if self._crash is not None:
                 raise self._crash
         self._collected += len(arrived)
         return arrived
+
+    def _has_news(self) -> bool:
+        return bool(self._arrived) or self._crash is not None
 
     def stop(self, grace_seconds: float | None) -> None:
         """Sends nothing more, waits for the replies in flight, and gives up those that take longer."""
@@ -102,10 +125,14 @@ class ServiceWindow:
     # From here on, everything runs on the loop.
 
     def _accept(self, calls: Sequence[Call]) -> None:
-        if self._stopping.is_set():
+        if self._is_stopping:
             return
         self._queue.extend(calls)
-        for _ in range(min(self._size - self._working, len(self._queue))):
+        self._start_workers()
+
+    def _start_workers(self) -> None:
+        queued = -(-len(self._queue) // self._calls_at_once)
+        for _ in range(min(self._size - self._working, queued)):
             self._working += 1
             worker = self._background.loop.create_task(self._work())
             self._workers.add(worker)
@@ -113,55 +140,42 @@ class ServiceWindow:
 
     async def _work(self) -> None:
         try:
-            while self._queue:
-                call = self._queue.popleft()
-                await self._complete(call)
-                self._done.append(call)
+            # One too many may be at work where one has waited for its next try.
+            while self._queue and self._working <= self._size:
+                calls = self._next_calls()
+                await self._sender.carry(calls)
+                # Those that were left when nothing more was to be sent have no end.
+                self._done.extend(call for call in calls if call.is_done)
                 if not self._is_notifying:
                     self._is_notifying = True
                     self._background.loop.call_later(NOTIFY_SECONDS, self._notify)
         finally:
             self._working -= 1
 
-    async def _complete(self, call: Call) -> None:
-        """Sends one request until it has a reply or fails for good."""
-        while True:
-            try:
-                call.attempts += 1
-                call.response = await self._send_once(call)
-            except ServiceUnavailable as exc:
-                if self._stopping.is_set() or call.attempts > self._policy.max_retries:
-                    call.error = exc
-                    return
-                delay = self._policy.delay_seconds(call.attempts, exc.retry_after_seconds)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(delay):
-                        await self._stopping.wait()
-                        call.error = exc
-                        return
-            except ProviderError as exc:
-                call.error = exc
-                if is_for_all(exc):
-                    self._halt()
-                return
-            else:
-                self._keep(call)
-                return
+    def _next_calls(self) -> list[Call]:
+        """Takes the next call, and those behind it that can be sent with it as one: never calls for texts."""
+        calls = [self._queue.popleft()]
+        first = calls[0].request
+        while first.wanted is not None and len(calls) < self._calls_at_once and self._queue:
+            request = self._queue[0].request
+            if (request.sampling, request.wanted, request.model) != (first.sampling, first.wanted, first.model):
+                break
+            calls.append(self._queue.popleft())
+        return calls
 
-    async def _send_once(self, call: Call) -> Response:
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await self._provider.complete(call.request)
-        except TimeoutError as exc:
-            raise ServiceUnavailable(
-                f"no reply within {self._timeout_seconds:g} s", hint="raise timeout_seconds of the model"
-            ) from exc
+    def _park(self, is_parked: bool) -> None:
+        """Lets another call have the place of one that waits for its next try, without being in flight."""
+        if is_parked:
+            self._working -= 1
+            self._start_workers()
+        else:
+            self._working += 1
 
     def _retire(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
         if worker.cancelled():
             # By a library below the provider, unless the window is being drained: nobody else would ever hear of it.
-            error: BaseException | None = None if self._stopping.is_set() else RuntimeError("a call was cancelled")
+            error: BaseException | None = None if self._is_stopping else RuntimeError("a call was cancelled")
         else:
             error = worker.exception()
         if error is not None:
@@ -178,7 +192,8 @@ class ServiceWindow:
 
     def _halt(self) -> None:
         self._queue.clear()
-        self._stopping.set()
+        self._is_stopping = True
+        self._sender.stop()
 
     async def _drain(self, grace_seconds: float | None) -> None:
         self._halt()

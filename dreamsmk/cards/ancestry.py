@@ -13,7 +13,12 @@ _UNKNOWN = "not recorded yet"
 
 
 # Any: JSON of the config.
-def extra_identity(home: Path, inputs: Mapping[str, Sequence[Path]], settings: Mapping[str, Any]) -> dict[str, Any]:
+def extra_identity(
+    home: Path,
+    inputs: Mapping[str, Sequence[Path]],
+    settings: Mapping[str, Any],
+    params: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Returns what a card depends on beside its inputs and parameters, for its fingerprint.
 
     The content of a target does not change when a step before it ran again with the same result, nor when a licence is

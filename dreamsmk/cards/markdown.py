@@ -6,9 +6,11 @@ data is escaped; prompts stand word for word in code blocks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from dreamsmk.calls.summary import lacking_in_words
 from dreamsmk.cards.description import NOT_RECORDED, NOT_STATED, unique
 from dreamsmk.cards.front_matter import front_matter, has_adapter
 from dreamsmk.cards.loading import loading_snippet
@@ -67,6 +69,9 @@ def _at_a_glance(card: Mapping[str, Any]) -> list[list[str]]:
         writers = [model for model in card["models"] if model["calls"]["requests"]]
         rows.append(["**Text written by**", ", ".join(unique(escaped(m["name"]) for m in writers))])
         rows.append(["**Model calls**", _calls(totals)])
+        lacks: Counter[str] = sum((Counter(m["calls"].get("lacking") or {}) for m in writers), Counter())
+        if lacks:
+            rows.append(["**Of their replies**", lacking_in_words(lacks)])
         rows.append(["**Tokens**", f"{number(totals['input_tokens'])} in, {number(totals['output_tokens'])} out"])
         rows.append(["**Cost**", _cost(card)])
     rows += [

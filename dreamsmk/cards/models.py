@@ -7,10 +7,12 @@ is named only where it is public, a local folder only by its path inside the wor
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from dreamsmk.calls.summary import lacking
 from dreamsmk.cards.description import Description, View, declared_source, is_model_role
 from dreamsmk.cards.privacy import public_endpoint, public_path, public_setting
 from dreamsmk.cards.references import pages_of
@@ -80,6 +82,8 @@ def add_calls(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, An
         total[name] = {key: left[name].get(key, 0) + right[name].get(key, 0) for key in keys}
     costs = [c["cost_usd"] for c in (left, right) if c["cost_usd"] is not None]
     total["cost_usd"] = sum(costs) if costs else None
+    if "lacking" in left or "lacking" in right:
+        total["lacking"] = dict(Counter(left.get("lacking") or {}) + Counter(right.get("lacking") or {}))
     return total
 
 
@@ -183,7 +187,8 @@ def _calls(calls: Mapping[str, Any]) -> dict[str, Any] | None:
     counts |= {name: int(usage.get(name) or 0) for name in _TOKENS}
     counts |= {name: {_reported(k): v for k, v in sorted((calls.get(name) or {}).items())} for name in _TALLIES}
     cost = calls.get("cost_usd")
-    return {**counts, "cost_usd": float(cost) if cost is not None else None}
+    counts["cost_usd"] = float(cost) if cost is not None else None
+    return {**counts, "lacking": lacks} if (lacks := lacking(calls)) else counts
 
 
 def _reported(name: str) -> str:

@@ -78,8 +78,8 @@ def _explain_call(given: argparse.Namespace, graph: Graph | None, job: Job | Non
     binding = graph.binding(job) if graph is not None and job is not None else None
     if graph is None or job is None or binding is None:
         raise SettingsError("what a job asks is known from its workflow alone", where=str(given.target), hint=unknown)
-    path = Home.of(given.home).calls if given.home else binding.calls_path
-    text, entry = why_not_cached(given.target, asked_call(graph, job, given.why_not_cached), path)
+    calls = Home.of(given.home).calls if given.home else binding.calls
+    text, entry = why_not_cached(given.target, asked_call(graph, job, given.why_not_cached), calls)
     print(json.dumps(entry, ensure_ascii=False, indent=2) if given.json else painted(text))
     return 0
 

@@ -38,6 +38,17 @@ def duration_seconds(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def positive(text: str) -> int:
+    """Returns a whole number from 1.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
 def shown_size(count: int) -> str:
     """Returns a number of bytes in the largest unit that it fills."""
     unit = max((unit for unit in _SIZE_UNITS if count >= _SIZE_UNITS[unit]), key=_SIZE_UNITS.__getitem__, default="")

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 
 import dreamsmk
-from dreamsmk.cli import cache, card, diff, explain, init, plan, rules, store
+from dreamsmk.cli import batches, bundle, cache, card, diff, explain, init, plan, rules, store
 from dreamsmk.errors import DreamsmkError, SettingsError, nearest
 
-COMMANDS = (init, rules, plan, explain, diff, card, cache, store)
+COMMANDS = (init, rules, plan, explain, diff, card, cache, batches, bundle, store)
 
 BEGIN = """\
 A first workflow, which runs offline and without a key:

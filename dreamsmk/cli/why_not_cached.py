@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dreamsmk.calls import SqliteCallCache, StoredCall, nearest_call
+from dreamsmk.calls import StoredCall, is_there, nearest_call, open_cache
 from dreamsmk.cards import difference_lines, differences
 from dreamsmk.requests import Response
 from dreamsmk.smk.asked import AskedCall
@@ -14,13 +14,13 @@ _SHOWN_CHARACTERS = 300
 
 
 # Any: JSON.
-def why_not_cached(target: Path, asked: AskedCall, cache_path: Path) -> tuple[str, dict[str, Any]]:
+def why_not_cached(target: Path, asked: AskedCall, calls: str | Path) -> tuple[str, dict[str, Any]]:
     """Returns what is to be said of a call, for people and as JSON. No cache is made where there is none."""
     key = asked.request.key()
     reply: Response | None = None
     nearest: StoredCall | None = None
-    if cache_path.is_file():
-        with SqliteCallCache(cache_path) as cache:
+    if is_there(calls):
+        with open_cache(calls) as cache:
             reply = cache.get_many([key]).get(key)
             nearest = nearest_call(cache, asked.request) if reply is None else None
     wanted = asked.request.canonical()

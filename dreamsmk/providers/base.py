@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dreamsmk.errors import MissingExtra, RequestRejected, SettingsError, nearest
+from dreamsmk.providers.measure import Measure
 from dreamsmk.requests import Request, Response
 from dreamsmk.settings import ModelSpec
 
@@ -35,6 +36,8 @@ class Capabilities:
         has_images: Whether messages may show images.
         has_batch: Whether its service has a batch API (`mode: batch`).
         roles: The roles that a message may have.
+        execution_options: Names of options that change no reply (where layers lie, how much memory is taken), so that
+            they are no part of a model's identity.
         reserved: Names that `extra` and `options` must not hold, because each has a place of its own in a request.
         default_base_url: The endpoint that is used where the model spec has none.
         default_max_tokens: The limit of new tokens that is sent where a request has none; None where none is sent.
@@ -51,6 +54,7 @@ class Capabilities:
     has_images: bool = False
     has_batch: bool = False
     roles: frozenset[str] = frozenset({"system", "user", "assistant"})
+    execution_options: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
     default_base_url: str | None = None
     default_max_tokens: int | None = None
@@ -80,6 +84,18 @@ class Provider(ABC):
         check_fields(spec, cls.capabilities)
         check_sampling(spec.provider, list(spec.group("sampling")), cls.capabilities)
         check_reserved(spec.options, cls.capabilities)
+        if spec.mode == "batch" and not cls.capabilities.has_batch:
+            raise SettingsError(f"the provider {spec.provider!r} has no batch API", hint="leave `mode: batch` out")
+
+    @classmethod
+    def capabilities_of(cls, spec: ModelSpec) -> Capabilities:
+        """Returns what a model spec can be asked for: less than `capabilities` where its API takes less."""
+        return cls.capabilities
+
+    @classmethod
+    def measure(cls, spec: ModelSpec) -> Measure | None:
+        """Returns how the model of a spec counts tokens; None where that cannot be told without asking it."""
+        return None
 
 
 class ServiceProvider(Provider):
@@ -87,7 +103,11 @@ class ServiceProvider(Provider):
 
     @property
     def rows_at_once(self) -> int:
-        """How many requests `complete_many` can send as one; 1 where there is nothing to be gained."""
+        """How many requests `complete_many` can send as one; 1 where there is nothing to be gained.
+
+        It counts for requests with the same `wanted` other than None (embeddings) alone: a request for a text is
+        always sent by itself.
+        """
         return 1
 
     @abstractmethod

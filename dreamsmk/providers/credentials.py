@@ -6,6 +6,7 @@ one, and no message, `repr` or record shows one.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from urllib.parse import urlsplit
 
@@ -58,6 +59,16 @@ def check_base_url(spec: ModelSpec) -> None:
             "base_url must not hold a user name or password",
             hint="give the key in an environment variable and name that in api_key_env",
         )
+
+
+def check_replicas(spec: ModelSpec) -> None:
+    """Raises `SettingsError` for replicas of no endpoint, or of the wrong form."""
+    if spec.replicas and spec.base_url is None:
+        raise SettingsError(
+            "replicas stand beside a base_url, and there is none", hint="give one of the endpoints as base_url"
+        )
+    for url in spec.replicas:
+        check_base_url(dataclasses.replace(spec, base_url=url))
 
 
 def without_key(text: str, key: str) -> str:

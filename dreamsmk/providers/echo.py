@@ -1,21 +1,27 @@
 """The provider `echo`: answers without a model and without a network, for examples, dry runs and tests.
 
-Contract: the text is a pure function of the request. It is `Echo <8 digits of the key>: <last user message>`, or one of
-`options: {replies: […]}`, chosen by the key. It honours `max_tokens` and `stop` with one word as one token, and takes
-every other sampling value as part of the key.
+Contract: the reply is a pure function of the request. It is `Echo <8 digits of the key>: <last user message>`, or one
+of `options: {replies: […]}`, chosen by the key; where a schema must be followed, a value that follows it; where a tool
+must be called, a call of it; where an embedding is wanted, a vector. It honours `max_tokens` and `stop` with one word
+as one token, and takes every other sampling value as part of the key.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import time
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import orjson
 
 from dreamsmk.errors import RequestRejected, SettingsError
 from dreamsmk.providers.base import Capabilities, ServiceProvider, check_options, check_request
+from dreamsmk.providers.echo_values import echo_logprobs, echo_vector, follow
 from dreamsmk.providers.replies import cut_at_stop, utc_now
-from dreamsmk.requests import Request, Response, Usage
+from dreamsmk.requests import Request, Response, Sampling, ToolCall, Usage
 from dreamsmk.settings import ModelSpec, spec_fields
 
 OPTIONS = ("fail_on", "latency_seconds", "replies")
@@ -29,10 +35,12 @@ class EchoProvider(ServiceProvider):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        sampling=frozenset(f.name for f in spec_fields("sampling")) | {"extra"},
-        fields=frozenset(f.name for f in spec_fields("identity")),
+        sampling=frozenset(f.name for f in dataclasses.fields(Sampling)),
+        fields=frozenset(f.name for f in spec_fields("identity")) - {"api"},
+        wanted=frozenset({"text", "embedding"}),
         has_tools=True,
         has_schema=True,
+        has_images=True,
         roles=frozenset({"system", "user", "assistant", "tool"}),
     )
 
@@ -58,9 +66,12 @@ class EchoProvider(ServiceProvider):
         if fail_on and fail_on in last:
             raise RequestRejected(f"echo says 400: the prompt holds {fail_on!r}", status=400)
         key = request.key().partition(":")[2]
-        replies = self.spec.options.get("replies")
-        whole = replies[int(key, 16) % len(replies)] if replies else f"Echo {key[:8]}: {last}"
-        text, finish_reason = _shorten(whole, request)
+        tool = _tool(request)
+        text, finish_reason = (
+            ("", "tool_calls") if tool is not None else _shorten(self._whole(key, last, request), request)
+        )
+        if request.wanted == "embedding":
+            text = ""
         return Response(
             text=text,
             finish_reason=finish_reason,
@@ -72,7 +83,33 @@ class EchoProvider(ServiceProvider):
             created_at=utc_now(),
             latency_seconds=time.monotonic() - started,
             request_id=f"echo-{key[:16]}",
+            tool_calls=() if tool is None else (_call(tool, key),),
+            logprobs=None if request.sampling.logprobs is None else echo_logprobs(text, request.sampling.logprobs),
+            embedding=echo_vector(last) if request.wanted == "embedding" else None,
         )
+
+    def _whole(self, key: str, last: str, request: Request) -> str:
+        replies = self.spec.options.get("replies")
+        if replies:
+            return str(replies[int(key, 16) % len(replies)])
+        if request.schema is not None:
+            return orjson.dumps(follow(request.schema, key)).decode()
+        return f"Echo {key[:8]}: {last}"
+
+
+# Any: a tool as a request defines it.
+def _tool(request: Request) -> Mapping[str, Any] | None:
+    """Returns the tool that must be called; where the model may choose, it calls none."""
+    if request.tool_choice in {None, "auto", "none"} or not request.tools:
+        return None
+    named = (tool for tool in request.tools if tool.get("name") == request.tool_choice)
+    return next(named, request.tools[0])
+
+
+# Any: a tool as a request defines it.
+def _call(tool: Mapping[str, Any], key: str) -> ToolCall:
+    arguments = follow(tool.get("parameters") or {"type": "object"}, key)
+    return ToolCall(f"call-{key[:8]}", str(tool.get("name")), orjson.dumps(arguments).decode())
 
 
 def _shorten(text: str, request: Request) -> tuple[str, str]:

@@ -20,6 +20,7 @@ MAX_WORDS = 400
 
 HINTS = {
     401: "check the API key",
+    402: "the account has no money left",
     403: "the API key may not use this model",
     404: "check the model's name and base_url",
     413: "shorten the prompt",

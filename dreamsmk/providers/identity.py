@@ -22,8 +22,8 @@ def resolve_identity(spec: ModelSpec, digest_folder: Callable[[Path], str]) -> M
 
     Args:
         spec: The model spec.
-        digest_folder: Gives the digest of a model or adapter folder; it decides what happens where there is none yet.
-            A service's model id is never taken for a folder, whatever it looks like.
+        digest_folder: Gives the digest of a model or adapter folder, or of a GGUF file; it decides what happens where
+            there is none yet. A service's model id is never taken for a folder, whatever it looks like.
 
     Raises:
         SettingsError: There is no such provider, or the file of the chat template is missing.
@@ -44,13 +44,13 @@ def resolve_identity(spec: ModelSpec, digest_folder: Callable[[Path], str]) -> M
         base_url=normal_base_url(spec.base_url, capabilities.default_base_url),
         api=None if spec.api in capabilities.apis[:1] else spec.api,
         chat_template=chat_template_text(spec.chat_template),
-        options=dict(spec.options),
+        options={name: value for name, value in spec.options.items() if name not in capabilities.execution_options},
     )
 
 
 def is_local_path(text: str) -> bool:
-    """Whether a model or adapter is named by a folder: one that exists, or a text that can be nothing else."""
-    return text.startswith(("/", "./", "../", "~")) or Path(text).is_dir()
+    """Whether a model or adapter is named by a folder or a GGUF file: one that exists, or what can be nothing else."""
+    return text.startswith(("/", "./", "../", "~")) or text.endswith(".gguf") or Path(text).is_dir()
 
 
 def normal_base_url(base_url: str | None, default: str | None = None) -> str | None:

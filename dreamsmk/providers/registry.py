@@ -10,9 +10,15 @@ from dreamsmk.settings import ModelSpec
 
 PROVIDERS = {
     "anthropic": "dreamsmk.providers.anthropic:AnthropicProvider",
+    "azure": "dreamsmk.providers.azure:AzureProvider",
+    "classifier": "dreamsmk.providers.classifier:ClassifierProvider",
     "echo": "dreamsmk.providers.echo:EchoProvider",
+    "litellm": "dreamsmk.providers.litellm:LiteLLMProvider",
+    "llamacpp": "dreamsmk.providers.llamacpp:LlamaCppProvider",
     "openai": "dreamsmk.providers.openai:OpenAIProvider",
+    "sentence_transformers": "dreamsmk.providers.sentence_transformers:SentenceTransformersProvider",
     "transformers": "dreamsmk.providers.transformers:TransformersProvider",
+    "vllm": "dreamsmk.providers.vllm:VllmProvider",
 }
 
 

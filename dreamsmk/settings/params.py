@@ -3,7 +3,8 @@
 Contract: the validated params are plain JSON with every default filled in, the same whatever Python gave (tuples,
 paths, numpy scalars), and validating them again changes nothing. What a schema marks is found at any depth: `x-model`
 (an alias under `models:`), `x-column` (a column of an input role), `x-function` (a function of the user's, as
-`scripts/steps.py:name`), `x-identity: false` (no part of the fingerprint).
+`scripts/steps.py:name`), `x-identity: false` (no part of the fingerprint), `x-identity: given` (part of it only where
+the value is not the default, so that a parameter that is added to a rule leaves earlier fingerprints as they are).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def function_references(schema: Schema, params: Mapping[str, Any]) -> dict[str, 
 
 
 def identity_params(schema: Schema, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns validated params without those that decide no result (`x-identity: false`)."""
+    """Returns validated params without those that decide no result; see `x-identity` above."""
     kept: dict[str, Any] = _identity(schema, dict(params), schema)
     return kept
 
@@ -119,4 +120,13 @@ def _identity(node: Schema, value: Any, root: Schema) -> Any:
 
 
 def _decides(node: Schema | None, value: Any, root: Schema) -> bool:
-    return node is None or describe(node, value, root).get("x-identity", True) is not False
+    if node is None:
+        return True
+    flat = describe(node, value, root)
+    mark = flat.get("x-identity", True)
+    return mark is not False and not (mark == "given" and _is_same(value, flat.get("default")))
+
+
+def _is_same(value: Any, default: Any) -> bool:
+    """Says whether two JSON values are the same; to Python `false` is 0."""
+    return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)

@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from dreamsmk.calls import is_url
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.settings import Settings, load_settings, validate_params
 from dreamsmk.smk.meta import RuleMeta, load_meta
@@ -52,9 +53,12 @@ class Binding:
         return Home.of(self.settings.home)
 
     @property
-    def calls_path(self) -> Path:
-        """The file of the call cache."""
-        return Path(self.settings.cache) if self.settings.cache else self.home.calls
+    def calls(self) -> str | Path:
+        """The call cache: a file, or the URL of a database."""
+        where = self.settings.cache
+        if where is None:
+            return self.home.calls
+        return where if is_url(where) else Path(where)
 
     @cached_property
     def memo(self) -> DigestMemo:

@@ -7,12 +7,14 @@ that will make them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dreamsmk.errors import DreamsmkError, SettingsError, TableError, nearest
+from dreamsmk.calls import CacheMode
+from dreamsmk.errors import DreamsmkError, MissingCredentials, MissingExtra, SettingsError, TableError, nearest
 from dreamsmk.providers import provider_class
 from dreamsmk.providers.base import check_sampling
 from dreamsmk.settings import Settings, column_references, function_references, model_aliases
@@ -39,7 +41,7 @@ def check_jobs(workflow: Any) -> None:
             paths_by_role(job.output, binding.meta.outputs, where=f"{where}, output")
             check_functions(binding.meta, params, where=where)
             check_models(binding.meta, params, binding.settings, where=where)
-            known = {role: columns.of_input(job, paths[0]) for role, paths in inputs.items() if paths}
+            known = columns.of_inputs(job, binding.meta.inputs, inputs)
             check_columns(binding.meta, params, known, where=where)
             columns.of_outputs(job)
             _check_rows(binding.meta.inputs, inputs, columns, job, where)
@@ -76,10 +78,17 @@ def _say_once(text: str) -> None:
 
 # Any: JSON.
 def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, *, where: str) -> None:
-    """Raises for an unknown alias, a missing key or package, and sampling values that a provider does not take."""
+    """Raises for an unknown alias, a missing key or package, and for what a provider does not take.
+
+    Offline nobody is asked, so that neither keys nor packages are missed.
+    """
+    from dreamsmk.calls.budget import Budget, Purse
+    from dreamsmk.calls.spending import Spending
     from dreamsmk.requests import Sampling
 
-    given = [name for name in Sampling.__dataclass_fields__ if params.get(name) not in (None, [], {})]
+    values = [name for name in Sampling.__dataclass_fields__ if params.get(name) not in (None, [], {})]
+    is_offline = cache_mode(params, settings) == "offline"
+    budgets = [Purse(budget) for given in (params.get("budget"), settings.budget) if (budget := Budget.of(given))]
     for position, alias in model_aliases(meta.params, params).items():
         try:
             spec = spec_of(alias, settings)
@@ -87,11 +96,39 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
             raise SettingsError(exc.what, where=f"{where}, params.{position}", hint=exc.hint) from exc
         try:
             provider = provider_class(spec.provider)
-            provider.check(spec)
-            check_sampling(spec.provider, given, provider.capabilities)
+            with contextlib.suppress(*(MissingCredentials, MissingExtra) if is_offline else ()):
+                provider.check(spec)
+            taken = provider.capabilities_of(spec)
+            check_sampling(spec.provider, values, taken)
+            if params.get("images") is not None and not taken.has_images:
+                raise SettingsError(f"the provider {spec.provider!r} takes no images")
+            if budgets and not is_offline:
+                Spending(spec, budgets).check()
         except DreamsmkError as exc:
             exc.where = exc.where or f"{where}, model {alias!r}"
             raise
+
+
+# Any: JSON.
+def cache_mode(params: Mapping[str, Any], settings: Settings) -> CacheMode | None:
+    """Returns how a job uses the call cache: as the config says of all rules, else as its rule says."""
+    mode: CacheMode | None = "offline" if settings.offline else params.get("cache")
+    return mode
+
+
+def columns_of(role: Role | None, path: Path) -> list[str] | None:
+    """Returns the columns of a file by its role: those of a table, those that a schema's properties become.
+
+    Returns:
+        None for a file that has none, or is not there yet.
+    """
+    if role is None or not path.is_file():
+        return None
+    if role.kind == "schema":
+        from dreamsmk.tasks.prompting.reply_schema import read_schema
+
+        return list(read_schema(path).fields)
+    return column_names(path) if role.kind == "table" and is_table_path(path) else None
 
 
 # Any: JSON.
@@ -129,14 +166,17 @@ class _Columns:
         self._dag = dag
         self._known: dict[Any, dict[str, list[str] | None]] = {}
 
-    def of_input(self, job: Any, path: Path) -> list[str] | None:
-        """Returns the columns of an input of a job; None where they cannot be known yet."""
+    def of_inputs(
+        self, job: Any, roles: Mapping[str, Role], inputs: Mapping[str, list[Path]]
+    ) -> dict[str, list[str] | None]:
+        """Returns the columns of the inputs of a job by role; None where they cannot be known yet."""
+        return {role: self._of_input(job, roles.get(role), paths[0]) for role, paths in inputs.items() if paths}
+
+    def _of_input(self, job: Any, role: Role | None, path: Path) -> list[str] | None:
         maker = self._maker(job, path)
         if maker is not None and self._dag.needrun(maker):
             return self.of_outputs(maker).get(str(path))
-        if not path.is_file() or not is_table_path(path):
-            return None
-        return column_names(path)
+        return columns_of(role, path)
 
     def is_settled(self, job: Any, path: Path) -> bool:
         """Says whether a file exists and no job is going to make it anew."""
@@ -163,6 +203,9 @@ class _Columns:
         where = f"rule {maker.rule.name}"
         params = binding.params(job_params(maker), where=where)
         inputs = paths_by_role(maker.input, binding.meta.inputs, where=where)
-        columns = work_out(params, {role: self.of_input(maker, paths[0]) for role, paths in inputs.items() if paths})
+        try:
+            columns = work_out(params, self.of_inputs(maker, binding.meta.inputs, inputs))
+        except SettingsError as exc:
+            raise SettingsError(exc.what, where=f"{where}, {exc.where}", hint=exc.hint) from exc
         outputs = paths_by_role(maker.output, binding.meta.outputs, where=where)
         return {str(path): columns.get(role) for role, paths in outputs.items() for path in paths}

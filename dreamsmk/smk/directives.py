@@ -67,7 +67,7 @@ class Fingerprint:
                 outputs=outputs,
                 settings=self.binding.settings,
                 memo=self.binding.memo,
-                extra=extra_identity(self.binding, inputs),
+                extra=extra_identity(self.binding, inputs, params),
             ).fingerprint
             if self.is_planning and self._is_damaged(fingerprint, outputs):
                 return f"{DAMAGED} {fingerprint}"
@@ -105,10 +105,10 @@ class Fingerprint:
 
 
 # Any: JSON.
-def extra_identity(binding: Binding, inputs: Mapping[str, list[Path]]) -> dict[str, Any]:
+def extra_identity(binding: Binding, inputs: Mapping[str, list[Path]], params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a task depends on beside its parameters and files: a card depends on its target's ancestors."""
     work_out = binding.meta.load_extra_identity()
-    return work_out(binding.home.path, inputs, binding.config) if work_out else {}
+    return work_out(binding.home.path, inputs, binding.config, params) if work_out else {}
 
 
 def threads(workflow: Any) -> Callable[..., int]:

@@ -128,15 +128,15 @@ class Graph:
         Raises:
             DreamsmkError: The job has no identity: a parameter is wrong, a model is unknown.
         """
-        binding, inputs = self._bound(job), self.inputs(job)
+        binding, inputs, params = self._bound(job), self.inputs(job), self.params(job)
         return identify(
             binding.meta,
-            self.params(job),
+            params,
             inputs,
             outputs=self.outputs(job),
             settings=binding.settings,
             memo=memo or binding.memo,
-            extra=extra_identity(binding, inputs),
+            extra=extra_identity(binding, inputs, params),
         )
 
     def check(self) -> None:

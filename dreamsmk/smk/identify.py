@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError, nearest
 from dreamsmk.hashing import Algorithm, DigestMemo, Kind
-from dreamsmk.providers import resolve_identity
+from dreamsmk.providers import PROVIDERS, provider_class, resolve_identity
 from dreamsmk.requests import ModelIdentity
 from dreamsmk.settings import ModelSpec, Settings, function_references, identity_params, model_aliases
 from dreamsmk.smk.meta import RuleMeta
@@ -129,21 +129,21 @@ def spec_of(alias: str, settings: Settings) -> ModelSpec:
 
 
 def local_folders(spec: ModelSpec) -> dict[str, Path]:
-    """Returns what of a model spec may name a folder on this machine, by field."""
-    if spec.provider != "transformers":
+    """Returns what of a model spec may name a folder or a file on this machine, by field."""
+    if spec.provider not in PROVIDERS or not provider_class(spec.provider).capabilities.is_local:
         return {}
     return {name: Path(value) for name in ("model", "adapter") if (value := getattr(spec, name))}
 
 
 def model_identity(spec: ModelSpec, memo: DigestMemo) -> ModelIdentity:
-    """Returns the identity of a spec's model: folders by content, never by path."""
+    """Returns the identity of a spec's model: folders and files by content, never by path."""
     gone: dict[str, Any] = {}  # Any: values of dataclasses.replace
     for name, folder in local_folders(spec).items():
-        if not folder.exists() and (last := memo.last(folder, "tree", "sha256")):
+        if not folder.exists() and (last := memo.last(folder, "auto", "sha256")):
             gone[name] = last
     if gone:
         spec = dataclasses.replace(spec, **gone)
-    return resolve_identity(spec, lambda folder: _digest(memo, folder, "tree", "sha256"))
+    return resolve_identity(spec, lambda folder: _digest(memo, folder, "auto", "sha256"))
 
 
 # Any: JSON.

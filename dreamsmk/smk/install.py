@@ -96,7 +96,7 @@ def _set_log(workflow: Any, rule: Any) -> None:
 
 
 def _model_inputs(workflow: Any, rule: Any, binding: Binding) -> dict[str, str]:
-    """Returns the local model folders that the rule's jobs read, so that Snakemake makes them first."""
+    """Returns the local model folders and files that the rule's jobs read, so that Snakemake makes them first."""
     from snakemake.iocontainers import Wildcards
 
     if any(callable(value) for name, value in rule.params._allitems() if name and "model" in name):
@@ -107,7 +107,7 @@ def _model_inputs(workflow: Any, rule: Any, binding: Binding) -> dict[str, str]:
         spec = spec_of(alias, binding.settings)
         for field, folder in local_folders(spec).items():
             prefix = MODEL_PREFIX if field == "model" else ADAPTER_PREFIX
-            if folder.is_dir() or _is_made(workflow, str(folder)):
+            if folder.exists() or _is_made(workflow, str(folder)):
                 wanted[prefix + alias] = str(folder)
     return wanted
 

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dreamsmk.calls.summary import calls_in_words
 from dreamsmk.errors import DreamsmkError
 from dreamsmk.smk.binding import MODULE_PARAM, Binding
-from dreamsmk.smk.checks import check_columns, check_models
+from dreamsmk.smk.checks import check_columns, check_models, columns_of
 from dreamsmk.smk.directives import extra_identity
 from dreamsmk.smk.identify import identify
 from dreamsmk.smk.lease import VISIBLE, lease_gpus
@@ -27,7 +28,6 @@ from dreamsmk.smk.progress import JobProgress, duration, split_output
 from dreamsmk.smk.roles import declared_only, paths_by_role
 from dreamsmk.smk.work import work
 from dreamsmk.store import ActionStore, Records
-from dreamsmk.tables import column_names, is_table_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Job:
         inputs: Paths by role, those of local models included.
         targets: Paths by role.
         replies_since: The moment before which stored replies do not count, where models are to be asked again.
+        log: The job's log file.
     """
 
     rule: str
@@ -50,6 +51,7 @@ class Job:
     threads: int
     resources: dict[str, Any]
     replies_since: str | None = None
+    log: Path | None = None
 
 
 # Any: the object that Snakemake puts into a wrapper.
@@ -83,6 +85,7 @@ def read_job(snakemake: Any) -> Job:
         threads=snakemake.threads,
         resources={k: v for k, v in snakemake.resources.items() if isinstance(v, (int, str)) and k != "tmpdir"},
         replies_since=module["replies_since"],
+        log=Path(snakemake.log[0]) if snakemake.log else None,
     )
 
 
@@ -95,7 +98,7 @@ def _run(job: Job, progress: JobProgress) -> None:
         outputs=job.targets,
         settings=binding.settings,
         memo=binding.memo,
-        extra=extra_identity(binding, job.inputs),
+        extra=extra_identity(binding, job.inputs, job.params),
     )
     store, records = ActionStore(binding.home, binding.memo), Records(binding.home, binding.memo)
     with store.lock(identified.fingerprint):
@@ -122,11 +125,8 @@ def _check(job: Job) -> None:
     """Checks once more what the graph's check may not have been able to see."""
     where = f"rule {job.rule}"
     check_models(job.binding.meta, job.params, job.binding.settings, where=where)
-    columns = {
-        role: column_names(paths[0])
-        for role, paths in declared_only(job.inputs, job.binding.meta.inputs).items()
-        if is_table_path(paths[0])
-    }
+    roles = job.binding.meta.inputs
+    columns = {role: columns_of(roles[role], paths[0]) for role, paths in declared_only(job.inputs, roles).items()}
     check_columns(job.binding.meta, job.params, columns, where=where)
 
 
@@ -159,13 +159,10 @@ def _interruptible() -> Iterator[None]:
 
 # Any: JSON.
 def _summary(record: dict[str, Any]) -> str:
-    parts = [f"done in {duration(record['duration_seconds'])}"]
+    said = f"done in {duration(record['duration_seconds'])}"
     rows = [o["rows"] for o in record["outputs"].values() if "rows" in o]
     if rows:
-        parts.append(f"{sum(rows):,} rows")
-    for model in record["models"].values():
-        calls = model["calls"]
-        if calls.get("requests"):
-            parts.append(f"{calls['sent']:,} calls, {calls['hits']:,} from the cache")
-            parts.append(f"{calls['usage']['output_tokens']:,} tokens written")
-    return ", ".join(parts)
+        said += f", {sum(rows):,} rows"
+    calls = calls_in_words(model["calls"] for model in record["models"].values())
+    said += f"; {calls}" if calls else ""
+    return f"{said} (see {record['failures']['path']})" if "failures" in record else said

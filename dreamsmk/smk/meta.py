@@ -1,7 +1,8 @@
 """What a rule of the library says of itself: its `meta.yaml`, read once.
 
 Contract: `meta.yaml` is the only place in which a rule's inputs, outputs, parameters and version stand; validation,
-fingerprints, the catalogue and the reference pages are all derived from it.
+fingerprints, the catalogue and the reference pages are all derived from it. Parameters that several rules share stand
+in groups of their own, `rules/_params/NAME.yaml`, which a rule includes by name.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any, Literal
 from dreamsmk.errors import SettingsError, nearest
 from dreamsmk.tasks import Plan, Rows, Task
 
-Kind = Literal["table", "file", "folder"]
+# `schema`: a file with a JSON Schema, whose properties are what a table has as columns.
+Kind = Literal["table", "file", "folder", "schema"]
 Columns = Callable[[Mapping[str, Any], Mapping[str, Sequence[str] | None]], dict[str, list[str] | None]]
 
-# Any: JSON. From the home, the inputs by role and the config.
-ExtraIdentity = Callable[[Path, Mapping[str, list[Path]], Mapping[str, Any]], dict[str, Any]]
+# Any: JSON. From the home, the inputs by role, the config and the parameters.
+ExtraIdentity = Callable[[Path, Mapping[str, list[Path]], Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,12 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class RuleMeta:
-    """What `meta.yaml` says of a rule."""
+    """What `meta.yaml` says of a rule.
+
+    Attributes:
+        params: The JSON Schema of its parameters, those of the included groups among them.
+        include: The groups of shared parameters that it has.
+    """
 
     name: str
     title: str
@@ -57,6 +64,7 @@ class RuleMeta:
     resources: Mapping[str, Any]
     threads: int | Literal["local"]
     extra_identity: str | None = None
+    include: Sequence[str] = ()
 
     def load_task(self) -> Task:
         """Returns the function that makes the outputs."""
@@ -112,12 +120,10 @@ def load_meta(name: str) -> RuleMeta:
     Raises:
         SettingsError: There is no such rule.
     """
-    import yaml
-
     path = rules_folder() / name / "meta.yaml"
     if not path.is_file():
         raise SettingsError(f"dreamsmk has no rule {name!r}", hint=nearest(name, rule_names()))
-    meta = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    meta = _read_yaml(path)
     return RuleMeta(
         name=name,
         title=meta["title"],
@@ -126,11 +132,52 @@ def load_meta(name: str) -> RuleMeta:
         task=meta["task"],
         inputs={role: _role(entry) for role, entry in (meta.get("inputs") or {}).items()},
         outputs={role: _role(entry) for role, entry in meta["outputs"].items()},
-        params=meta["params"],
+        params=with_groups(meta["params"], meta.get("include") or (), where=f"rules/{name}/meta.yaml"),
         resources=meta.get("resources") or {},
         threads=meta.get("threads", 1),
         extra_identity=meta.get("extra_identity"),
+        include=tuple(meta.get("include") or ()),
     )
+
+
+# Any: JSON Schema.
+def with_groups(params: Mapping[str, Any], groups: Sequence[str], *, where: str) -> dict[str, Any]:
+    """Returns the schema of a rule's parameters with those of groups after its own.
+
+    Raises:
+        SettingsError: There is no such group, or two have a parameter of the same name.
+    """
+    properties = dict(params.get("properties", {}))
+    for group in groups:
+        for name, schema in load_group(group).items():
+            if name in properties:
+                raise SettingsError(f"the parameter {name!r} is there twice", where=f"{where}, include: {group}")
+            properties[name] = schema
+    return {**params, "properties": properties}
+
+
+# Any: JSON Schema.
+@cache
+def load_group(name: str) -> Mapping[str, Any]:
+    """Returns the schemas of a group of shared parameters, by the parameter's name.
+
+    Raises:
+        SettingsError: There is no such group.
+    """
+    folder = rules_folder() / "_params"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        names = [found.stem for found in folder.glob("*.yaml")]
+        raise SettingsError(f"there is no group of parameters {name!r}", where=str(folder), hint=nearest(name, names))
+    group: Mapping[str, Any] = _read_yaml(path)
+    return group
+
+
+# Any: YAML.
+def _read_yaml(path: Path) -> Any:
+    import yaml
+
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 # Any: YAML.

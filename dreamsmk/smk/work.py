@@ -13,18 +13,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.calls import CachedModel, FreshReplies, SqliteCallCache
 from dreamsmk.errors import StoreError, TableError
 from dreamsmk.hashing import DigestMemo, digest_file, digest_tree
 from dreamsmk.settings import function_references
 from dreamsmk.smk.environment import describe_environment
 from dreamsmk.smk.identify import Identified, identity_json, spec_of
+from dreamsmk.smk.job_models import JobModels
 from dreamsmk.store import Action, remove
 from dreamsmk.store.records import VERSION
 from dreamsmk.tables import column_types, is_table_path, row_count
 from dreamsmk.tasks import Context
 
 if TYPE_CHECKING:
+    from dreamsmk.calls import CachedModel
     from dreamsmk.hashing.code import CodeIdentity
     from dreamsmk.smk.job import Job
     from dreamsmk.smk.progress import JobProgress
@@ -45,34 +46,19 @@ def work(
     scratch = home.scratch(identified.fingerprint)
     outputs = _fresh_outputs(scratch / "outputs", job.targets)
     (scratch / "work").mkdir(parents=True, exist_ok=True)
-    models: dict[str, CachedModel] = {}
-    with SqliteCallCache(job.binding.calls_path) as cache:
-        replies = FreshReplies(cache, job.replies_since) if job.replies_since else cache
-
-        def model(alias: str) -> CachedModel:
-            if alias not in models:
-                spec = spec_of(alias, job.binding.settings)
-                models[alias] = CachedModel(
-                    alias, spec, identified.identities[alias], cache=replies, progress=progress, rule=job.rule
-                )
-            return models[alias]
-
+    with JobModels(job, identified, progress) as models:
         context = Context(
             params=job.params,
             inputs=job.inputs,
             outputs=outputs,
             scratch=scratch / "work",
-            model=model,
+            model=models,
             progress=progress,
             threads=job.threads,
             settings=job.binding.config,
             home=home.path,
         )
-        try:
-            job.binding.meta.load_task()(context)
-        finally:
-            for opened in models.values():
-                opened.close()
+        job.binding.meta.load_task()(context)
     described = {role: _described(job, role, path) for role, path in outputs.items()}
 
     def record(action: Action, started: datetime, seconds: float) -> dict[str, Any]:
@@ -118,9 +104,9 @@ def _record(
     job: Job,
     identified: Identified,
     facts: Mapping[str, Any],
-    models: Mapping[str, CachedModel],
+    models: JobModels,
 ) -> dict[str, Any]:
-    meta = job.binding.meta
+    meta, failures = job.binding.meta, models.failures
     functions = function_references(meta.params, job.params)
     return {
         "record_version": VERSION,
@@ -131,7 +117,10 @@ def _record(
         "inputs": {
             role: [_input(path, job.binding.memo) for path in paths] for role, paths in sorted(job.inputs.items())
         },
-        "models": {alias: _model(alias, job, identified, models.get(alias)) for alias in sorted(identified.identities)},
+        "models": {
+            alias: _model(alias, job, identified, models.opened.get(alias)) for alias in sorted(identified.identities)
+        },
+        **({"failures": {"rows": failures.rows, "path": str(failures.path)}} if failures.rows else {}),
         "positions": dict(identified.aliases),
         "code": {position: _code(reference, identified.code[position]) for position, reference in functions.items()},
         "facts": dict(facts),

@@ -1,6 +1,8 @@
 """Where dreamsmk keeps its state, and what lies where in it.
 
     calls.db         replies of models, by key
+    batches.db       batches that were submitted to services
+    limits.db        rates and budgets that the jobs share
     digests.db       digests of files, by stat signature
     actions/         what each fingerprint gave: role, kind, digest
     blobs/           the outputs themselves, by fingerprint and role
@@ -8,6 +10,7 @@
     placements.db    what was last put at each path
     scratch/         outputs and checkpoints of jobs that have not finished, by fingerprint
     locks/           one file a fingerprint
+    failures/        rows that failed in jobs that have no log, by fingerprint
     trash/           what is being deleted: moved here in one step, then removed file by file
 
 Contract: nothing but this file knows these names.
@@ -41,6 +44,16 @@ class Home:
     def calls(self) -> Path:
         """The call cache."""
         return self.path / "calls.db"
+
+    @property
+    def batches(self) -> Path:
+        """What is known of the batches at services."""
+        return self.path / "batches.db"
+
+    @property
+    def limits(self) -> Path:
+        """The rates and budgets that all jobs share."""
+        return self.path / "limits.db"
 
     @property
     def digests(self) -> Path:
@@ -80,6 +93,10 @@ class Home:
         """The lock of a fingerprint."""
         return self.path / "locks" / _name(fingerprint)
 
+    def failures(self, fingerprint: str) -> Path:
+        """The table of the rows that failed in a job that has no log."""
+        return self.path / "failures" / f"{_name(fingerprint)}.parquet"
+
     @property
     def trash(self) -> Path:
         """The folder of what is being deleted."""
@@ -110,7 +127,7 @@ class Home:
         """Returns the paths of each part of the home, by its name."""
         folders = ("actions", "blobs", "records", "scratch", "trash")
         parts = {name: [self.path / name] for name in folders}
-        for database in (self.calls, self.digests, self.placements):
+        for database in (self.calls, self.batches, self.limits, self.digests, self.placements):
             # SQLite keeps what is not in the file yet beside it
             parts[database.stem] = [database.with_name(database.name + end) for end in ("", "-wal", "-shm")]
         return parts

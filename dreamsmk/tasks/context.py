@@ -36,7 +36,7 @@ class Model(Protocol):
         """The model spec."""
         ...
 
-    def requests(
+    def requests(  # noqa: PLR0913  # all but the prompts are by keyword and have a default
         self,
         prompts: Iterable[str | Sequence[Message]],
         *,
@@ -88,15 +88,21 @@ class Asked:
     Attributes:
         prompts: One a request.
         requests: The requests, each made as it is asked for; they can be read once.
+        judge: Looks at each reply.
+        max_failures: How many rows may fail: a number of rows, or below 1 a share of them.
     """
 
     model: Model
     prompts: Sequence[str]
     requests: Iterator[Request]
+    judge: Judge | None = None
+    max_failures: float = 0
 
-    def answer(self) -> Iterator[Response]:
-        """Returns one reply a prompt, in their order."""
-        return self.model.answer(self.requests, total=len(self.prompts))
+    def outcomes(self) -> Iterator[Response | Failure]:
+        """Returns one reply or failure a prompt, in their order."""
+        return self.model.outcomes(
+            self.requests, total=len(self.prompts), judge=self.judge, max_failures=self.max_failures
+        )
 
 
 @dataclass(slots=True)

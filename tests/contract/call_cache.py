@@ -1,12 +1,17 @@
-"""What every call cache must hold to. A cache's own test inherits `CallCacheContract` and says how to open one."""
+"""What every call cache must hold to. A cache's own test inherits `CallCacheContract` and says where one may be.
 
+The second half of the contract, on whole calls and on claims, stands in `call_cache_rows` and `call_cache_claims`.
+"""
+
+import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from dreamsmk.calls import CallCache, ModelCalls, RuleCalls
-from dreamsmk.requests import Message, ModelIdentity, Request, Response, Usage
+from dreamsmk.calls import CallCache, ModelCalls, RuleCalls, open_cache
+from dreamsmk.requests import Message, ModelIdentity, Request, Response, ToolCall, Usage
 
 OpenCache = Callable[[], CallCache]
 
@@ -20,11 +25,15 @@ def reply(text: str, *, created_at: str = "2025-01-01T00:00:00+00:00") -> Respon
 
 
 class CallCacheContract:
-    """Inherit it and define the fixture `open_cache`: it opens the one cache of the test, each time anew."""
+    """Inherit it and define the fixture `where`: the path or URL of the one cache of the test."""
 
     @pytest.fixture
-    def open_cache(self) -> OpenCache:
+    def where(self) -> str:
         raise NotImplementedError
+
+    @pytest.fixture
+    def open_cache(self, where) -> OpenCache:
+        return lambda: open_cache(where)
 
     @pytest.fixture
     def cache(self, open_cache):
@@ -167,6 +176,33 @@ class CallCacheContract:
         with open_cache() as cache:
             assert cache.get_many([request.key()])[request.key()].text == text
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"request_id": None, "system_fingerprint": None},
+            {"retries": 3, "refusal": "No.", "reasoning": "Let me think."},
+            {"tool_calls": (ToolCall("call_1", "search", '{"q": "a"}'),)},
+            {"logprobs": ({"token": "a", "logprob": -0.5, "top": [{"token": "a", "logprob": -0.5}]},)},
+            {"logprobs": ({"token": "null", "logprob": -math.inf, "top": []},), "text": "null \ud83e"},
+            {"embedding": "AACAPw==", "labels": {"joy": 0.25, "anger": 1e-300}},
+            {"labels": {"joy": math.inf}, "latency_seconds": 1e-9},
+        ],
+        ids="+".join,
+    )
+    def test_every_field_comes_back_as_it_was(self, open_cache, fields):
+        request, whole = ask("hello"), replace(reply("hi"), **fields)
+        with open_cache() as cache:
+            cache.put(request.key(), request, whole)
+        with open_cache() as cache:
+            assert cache.get_many([request.key()]) == {request.key(): whole}
+
+    def test_a_reply_with_a_number_that_is_none_is_kept_all_the_same(self, open_cache):
+        request = ask("hello")
+        with open_cache() as cache:
+            cache.put(request.key(), request, replace(reply("hi"), latency_seconds=math.nan))
+        with open_cache() as cache:
+            assert math.isnan(cache.get_many([request.key()])[request.key()].latency_seconds)
+
     def test_threads_may_put_and_get_at_once(self, cache):
         asked = [[ask(f"thread {t} prompt {i}") for i in range(200)] for t in range(4)]
         missing: list[str] = []
@@ -185,18 +221,30 @@ class CallCacheContract:
         assert missing == []
         assert [entry.calls for entry in cache.stats()] == [800]
 
-    def test_stats_count_calls_and_tokens_of_each_model(self, cache):
-        for index, model in enumerate(["model-b", "model-a", "model-a"]):
+    def test_stats_count_calls_tokens_and_time_of_each_model(self, cache):
+        for index, (model, rule) in enumerate([("model-b", "a"), ("model-a", "a"), ("model-a", "b")]):
             request = ask(f"prompt {index}", model)
-            cache.put(request.key(), request, reply("hi", created_at=f"2025-01-0{index + 1}T00:00:00+00:00"))
+            answered = replace(
+                reply("hi", created_at=f"2025-01-0{index + 1}T00:00:00+00:00"), retries=index, latency_seconds=index
+            )
+            cache.put(request.key(), request, answered, rule=rule)
+        first, second, third = (f"2025-01-0{day}T00:00:00+00:00" for day in (1, 2, 3))
         assert cache.stats() == [
-            ModelCalls(
-                "echo", "model-a", 2, Usage(10, 2, 14, 4), "2025-01-02T00:00:00+00:00", "2025-01-03T00:00:00+00:00"
-            ),
-            ModelCalls(
-                "echo", "model-b", 1, Usage(5, 1, 7, 2), "2025-01-01T00:00:00+00:00", "2025-01-01T00:00:00+00:00"
-            ),
+            ModelCalls("echo", "model-a", 2, Usage(10, 2, 14, 4), second, third, retries=3, latency_seconds=1.5),
+            ModelCalls("echo", "model-b", 1, Usage(5, 1, 7, 2), first, first),
         ]
+        one = Usage(5, 1, 7, 2)
+        assert cache.stats(by_rule=True) == [
+            ModelCalls("echo", "model-a", 1, one, second, second, rule="a", retries=1, latency_seconds=1.0),
+            ModelCalls("echo", "model-a", 1, one, third, third, rule="b", retries=2, latency_seconds=2.0),
+            ModelCalls("echo", "model-b", 1, one, first, first, rule="a"),
+        ]
+
+    def test_endpoints_of_one_model_are_counted_apart(self, cache):
+        for url in (None, "https://models.example/v1"):
+            request = Request(ModelIdentity("openai", "gpt", base_url=url), (Message("user", "hello"),))
+            cache.put(request.key(), request, reply("hi"))
+        assert [(each.base_url, each.calls) for each in cache.stats()] == [(None, 1), ("https://models.example/v1", 1)]
 
     def test_an_empty_cache_has_no_stats(self, cache):
         assert cache.stats() == []

@@ -18,7 +18,7 @@ LAYERS = (
     {"calls"},
     {"tasks"},
     {"cards"},
-    {"hub"},
+    {"bundles", "hub"},
     {"smk"},
     {"cli"},
 )

@@ -11,6 +11,10 @@ As a process: `python -m tests.wire.server --port 0 --port-file F --count-file F
 as the server listens, the count file the number of model calls so far. Faults and fixed replies are set with
 `POST /control {"fail": {"kind": "status", "status": 429, "times": 2}, "reply": ["contains", "text"], "clear": true}`
 (each of the three may be missing), and `GET /record` gives all recorded calls.
+
+It speaks OpenAI's chat completions, responses, text completions and embeddings under `/v1`, `/openai/v1` and
+`/openai/deployments/NAME` (Azure), Anthropic's messages under `/v1`, and tells of models under `/v1/models`. Replies
+follow what is asked for: a JSON Schema, a tool that must be called or that the prompt names, log probabilities, images.
 """
 
 from __future__ import annotations
@@ -18,17 +22,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import importlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from tests.wire.answers import Rules, Script
+from tests.wire.asked import last_user_message
 from tests.wire.faults import Fault, Kind, fail
-from tests.wire.formats import Rules, anthropic_reply, last_user_message, openai_reply
+from tests.wire.formats import id_header, reply_to
+
+# What serves further paths: made by a function of the server, such as `tests.wire.batches:routes`.
+Routes = Sequence[web.RouteDef]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,12 @@ class Recorded:
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any]
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+# Where model calls are posted to.
+PREFIXES = ("/v1", "/openai/v1", "/openai/deployments/{deployment}")
+ENDS = ("/chat/completions", "/responses", "/completions", "/embeddings")
 
 
 class WireServer:
@@ -46,16 +62,27 @@ class WireServer:
     Attributes:
         requests: The model calls so far, those that failed included.
         faults: The ways to fail; the first one that meets a prompt counts.
-        rules: Fixed replies: a text that the prompt holds, and what is answered (None: a reply without content).
+        script: What replies are made by.
+        models: What `GET /v1/models` tells of each model, by its id.
+        looks: The paths that were asked for with GET.
         latency_seconds: How long every reply takes.
         peak: The most model calls that were in flight at once.
     """
 
-    def __init__(self, *, port: int = 0, count_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        count_file: Path | None = None,
+        extra_routes: Callable[[WireServer], Routes] | None = None,
+    ) -> None:
         self.port = port
+        self._extra_routes = extra_routes
         self.requests: list[Recorded] = []
         self.faults: list[Fault] = []
-        self.rules: Rules = []
+        self.script = Script()
+        self.models: dict[str, dict[str, Any]] = {}
+        self.looks: list[str] = []
         self.latency_seconds = 0.0
         self.peak = 0
         self._in_flight = 0
@@ -63,6 +90,9 @@ class WireServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
+        self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._dying: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -72,6 +102,11 @@ class WireServer:
     def openai_url(self) -> str:
         """What a model spec of the provider `openai` has as its `base_url`."""
         return f"{self.url}/v1"
+
+    @property
+    def rules(self) -> Rules:
+        """Fixed replies: a text that the prompt holds, and what is answered (None: a reply without content)."""
+        return self.script.rules
 
     @property
     def count(self) -> int:
@@ -89,10 +124,23 @@ class WireServer:
         """Answers prompts that hold a text with a fixed one."""
         self.rules.append((contains, text))
 
+    def tell(self, contains: str, **facts: Any) -> None:
+        """Lets replies to prompts that hold a text have `refusal`, `reasoning` or `finish_reason`; see `Answer`."""
+        self.script.facts.append((contains, facts))
+
+    def die(self, seconds: float) -> None:
+        """Drops all connections and refuses new ones for a while; returns when it is dead."""
+        assert self._loop is not None
+        died: Future[None] = Future()
+        self._loop.call_soon_threadsafe(lambda: self._start_dying(seconds, died))
+        died.result(timeout=10)
+
     def clear(self) -> None:
-        """Forgets faults, rules and recorded calls."""
+        """Forgets faults, rules, models and recorded calls."""
         self.faults.clear()
-        self.rules.clear()
+        self.script = Script()
+        self.models.clear()
+        self.looks.clear()
         self.requests.clear()
         self.peak = 0
         self.latency_seconds = 0.0
@@ -114,25 +162,49 @@ class WireServer:
         """Serves until `__exit__`; calls `started` when the port is known."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=2**28)
-        app.router.add_post("/v1/chat/completions", self._model_call)
-        app.router.add_post("/v1/messages", self._model_call)
+        for path in ("/v1/messages", *(prefix + end for prefix in PREFIXES for end in ENDS)):
+            app.router.add_post(path, self._model_call)
+        app.router.add_get("/v1/models", self._list_models)
+        app.router.add_get("/v1/models/{id:.+}", self._show_model)
         app.router.add_post("/control", self._control)
         app.router.add_get("/record", self._record)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        if self._extra_routes is not None:
+            app.router.add_routes(self._extra_routes(self))
+        self._runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, "127.0.0.1", self.port)
-            await site.start()
-            self.port = runner.addresses[0][1]
+            await self._listen()
             started(None)
             await self._stop.wait()
         finally:
             await runner.cleanup()
 
+    async def _listen(self) -> None:
+        assert self._runner is not None
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=1024)
+        await self._site.start()
+        self.port = self._runner.addresses[0][1]
+
+    def _start_dying(self, seconds: float, died: Future[None] | None = None) -> None:
+        self._dying = asyncio.create_task(self._die(seconds, died))
+
+    async def _die(self, seconds: float, died: Future[None] | None) -> None:
+        if self._site is None or self._runner is None or self._runner.server is None:
+            return
+        site, self._site = self._site, None
+        await site.stop()
+        for connection in list(self._runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        if died is not None:
+            died.set_result(None)
+        await asyncio.sleep(seconds)
+        await self._listen()
+
     async def _model_call(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.requests.append(Recorded(request.path, headers, body))
+        self.requests.append(Recorded(request.path, headers, body, dict(request.query)))
         number = self.count
         if self._count_file is not None:
             _write(self._count_file, str(number))
@@ -148,11 +220,28 @@ class WireServer:
             await asyncio.sleep(self.latency_seconds)
         prompt = last_user_message(body)
         fault = next((fault for fault in self.faults if fault.hits(prompt)), None)
-        failed = await fail(fault, request) if fault is not None else None
+        if fault is not None and fault.kind == "die":
+            self._start_dying(fault.seconds)
+        failed = await fail(fault, request) if fault is not None and fault.kind != "mistyped" else None
         if failed is not None:
             return failed
-        answer = openai_reply if request.path.endswith("completions") else anthropic_reply
-        return answer(body, self.rules, number)
+        reply = web.json_response(reply_to(request.path, body, self.script, number))
+        reply.headers[id_header(request.path)] = f"req-{number}"
+        if fault is not None and fault.kind == "mistyped":
+            reply.content_type = "text/html"
+        return reply
+
+    async def _list_models(self, request: web.Request) -> web.Response:
+        self.looks.append(request.path)
+        data = [{"id": name, "object": "model", **facts} for name, facts in self.models.items()]
+        return web.json_response({"object": "list", "data": data})
+
+    async def _show_model(self, request: web.Request) -> web.Response:
+        self.looks.append(request.path)
+        name = request.match_info["id"]
+        if name not in self.models:
+            return web.json_response({"error": {"message": "no such model"}}, status=404)
+        return web.json_response({"id": name, "type": "model", **self.models[name]})
 
     async def _control(self, request: web.Request) -> web.Response:
         wanted = await request.json()
@@ -181,8 +270,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--port-file", type=Path)
     parser.add_argument("--count-file", type=Path)
+    parser.add_argument("--routes", help="further routes: module:function")
     given = parser.parse_args()
-    server = WireServer(port=given.port, count_file=given.count_file)
+    routes = None
+    if given.routes is not None:
+        module, _, name = given.routes.partition(":")
+        routes = getattr(importlib.import_module(module), name)
+    server = WireServer(port=given.port, count_file=given.count_file, extra_routes=routes)
 
     def started(_: None) -> None:
         if given.count_file is not None:

@@ -1,7 +1,7 @@
-"""Where a reply ends: at an end-of-sequence token, at a stop text, or at its limit of tokens.
+"""Where a reply ends: at an end-of-sequence token, at a stop text, at its limit of tokens, or where it is complete.
 
-Contract: a reply's end is found from its own tokens alone, after the fact. `RowLimits` only keeps `generate` from
-going on for longer than some row still needs.
+Contract: a reply's end is found from its own tokens alone, after the fact. `StopWatch` only tells, while tokens come,
+that a row needs no more of them.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from dreamsmk.providers.replies import cut_at_stop
-
-if TYPE_CHECKING:
-    import torch
 
 Decode = Callable[[Sequence[int]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A reply as it stands after its end was found; `token_count` counts the tokens of the end itself as well."""
+    """A reply as it stands after its end was found.
+
+    Attributes:
+        text: The reply.
+        token_count: All tokens that were generated for it, those of the end itself as well.
+        text_count: The first tokens that the text is made of.
+        finish_reason: `stop` or `length`.
+    """
 
     text: str
     token_count: int
+    text_count: int
     finish_reason: str
 
 
@@ -44,55 +48,35 @@ def find_ending(
     end = next((place for place, token in enumerate(tokens) if token in eos_ids), None)
     written = tokens if end is None else tokens[:end]
     text = decode(written)
-    cut = cut_at_stop(text, stop)
-    if cut is not None:
-        count = bisect_left(
-            range(len(written)), True, key=lambda n: cut_at_stop(decode(written[: n + 1]), stop) is not None
-        )
-        return Ending(cut, count + 1, "stop")
+    if cut_at_stop(text, stop) is not None:
+        counts = range(len(written) + 1)
+        count = bisect_left(counts, True, key=lambda n: cut_at_stop(decode(written[:n]), stop) is not None)
+        # the first token that completes a stop text ends the reply, whatever would have followed it
+        cut = cut_at_stop(decode(written[:count]), stop) or ""
+        of_text = bisect_left(counts, True, key=lambda n: len(decode(written[:n])) >= len(cut))
+        return Ending(cut, count, of_text, "stop")
     if end is not None:
-        return Ending(text, end + 1, "stop")
-    return Ending(text, len(tokens), "length")
+        return Ending(text, end + 1, end, "stop")
+    return Ending(text, len(tokens), len(tokens), "length")
 
 
-class RowLimits:
-    """Tells `generate` which rows are done: those at their limit of tokens, and those that hold a stop text.
+class StopWatch:
+    """Tells when the tokens of one row hold a stop text.
 
     Args:
-        limits: The most new tokens of each row.
-        stops: The stop texts of each row.
+        stop: The stop texts.
         decode: Gives the text of tokens.
-        prompt_width: Tokens of each padded prompt.
     """
 
-    def __init__(
-        self, limits: Sequence[int], stops: Sequence[Sequence[str]], decode: Decode, prompt_width: int
-    ) -> None:
-        self._limits = tuple(limits)
-        self._stops = tuple(tuple(stop) for stop in stops)
+    def __init__(self, stop: Sequence[str], decode: Decode) -> None:
+        self._stop = tuple(stop)
         self._decode = decode
-        self._prompt_width = prompt_width
         # every token but special ones writes one byte at least, so that this many end in any stop text
-        self._tails = tuple(max((len(word.encode()) for word in stop), default=0) + 4 for stop in self._stops)
-        self._done = [False] * len(self._limits)
+        self._tail = max((len(word.encode()) for word in stop), default=0) + 4
 
-    # Any: whatever else transformers hands over.
-    def __call__(self, input_ids: torch.Tensor, scores: object, **_: Any) -> torch.Tensor:
-        """Returns which rows are done, as booleans of the shape (rows,)."""
-        import torch
-
-        step = input_ids.shape[1] - self._prompt_width
-        for row, limit in enumerate(self._limits):
-            if not self._done[row]:
-                self._done[row] = step >= limit or self._has_stop(input_ids, row)
-        return torch.tensor(self._done, dtype=torch.bool, device=input_ids.device)
-
-    def _has_stop(self, input_ids: torch.Tensor, row: int) -> bool:
-        stop = self._stops[row]
-        if not stop:
-            return False
-        new = input_ids[row, self._prompt_width :]
-        if cut_at_stop(self._decode(new[-self._tails[row] :].tolist()), stop) is None:
+    def sees(self, tokens: Sequence[int]) -> bool:
+        """Whether the new tokens of the row hold a stop text; to be asked after each of them."""
+        if not self._stop or cut_at_stop(self._decode(tokens[-self._tail :]), self._stop) is None:
             return False
         # a tail can decode to another text than it has within the whole
-        return cut_at_stop(self._decode(new.tolist()), stop) is not None
+        return cut_at_stop(self._decode(tokens), self._stop) is not None

@@ -1,7 +1,8 @@
-"""Loads a causal language model with its tokenizer, adapter and quantization.
+"""Loads a causal or a sequence-to-sequence language model with its tokenizer, adapter and quantization.
 
 Contract: what is loaded answers as the model spec says, or not at all: weights that the files lack are an error here,
 not random numbers; an adapter in the place of a model is an error, because its base model would be in no fingerprint.
+Which of the two kinds a model is of is told by its own config.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dreamsmk.errors import RequestRejected, SettingsError
+from dreamsmk.errors import RequestRejected
 from dreamsmk.providers.http_status import one_line
+from dreamsmk.providers.local.quantization import dtype_of, quantization_config
 from dreamsmk.providers.local.quiet import quietly
 from dreamsmk.settings import ModelSpec
 
-QUANTIZATIONS = ("bnb-4bit", "bnb-8bit")
 # A tokenizer without a limit says so with a number of this size.
 NO_LIMIT = 10**9
 # What would make greedy search anything else; sampling is done by our own processors.
@@ -43,11 +44,15 @@ class LoadedModel:
     Attributes:
         model: The `PreTrainedModel`, or the `PeftModel` around it.
         tokenizer: Its tokenizer.
-        context: The most tokens of prompt and reply together; None where neither model nor tokenizer has a limit.
+        context: The most tokens of prompt and reply together (of either alone, for a sequence-to-sequence model); None
+            where neither model nor tokenizer has a limit.
         eos_ids: The tokens that end a reply.
         pad_id: The token that prompts are padded with.
         commit: The commit of the weights, for models from the Hub.
         fingerprint: Library versions, number format and device, for `Response.system_fingerprint`.
+        is_encoder_decoder: Whether it is a sequence-to-sequence model.
+        reply_room: The most tokens of a sequence-to-sequence model's reply, where it has a limit.
+        has_virtual_tokens: Whether its adapter puts tokens before the prompt that are in no text.
     """
 
     # Any: the classes of transformers are not typed for mypy.
@@ -58,24 +63,34 @@ class LoadedModel:
     pad_id: int
     commit: str | None
     fingerprint: str
+    is_encoder_decoder: bool = False
+    reply_room: int | None = None
+    has_virtual_tokens: bool = False
+
+    @property
+    def width(self) -> int:
+        """Entries of the model's logits."""
+        width: int = self.model.config.get_text_config().vocab_size
+        return width
 
 
 def load_model(spec: ModelSpec) -> LoadedModel:
-    """Loads the model of a spec onto its device: `spec.device`, else the GPU where there is one, else the CPU.
+    """Loads the model of a spec onto its device; see `device_of`.
 
     Raises:
         RequestRejected: The files are missing, incomplete, or do not fit into memory.
-        SettingsError: Quantization without a GPU.
+        SettingsError: The device cannot run the quantization.
     """
     import torch
     from safetensors import SafetensorError
 
-    device = spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device_of(spec)
+    quantization = None if spec.quantization is None else quantization_config(spec.quantization, device)
     try:
         with quietly():
             _refuse_adapter(spec)
-            tokenizer = _load_tokenizer(spec)
-            model = _load_weights(spec, device)
+            tokenizer = load_tokenizer(spec)
+            model = _load_weights(spec, device, quantization)
             eos_ids, pad_id = _settle_generation(model, tokenizer)
             if spec.adapter is not None:
                 from peft import PeftModel
@@ -92,48 +107,22 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
-        context=_context(model, tokenizer),
+        context=context_of(model.config, tokenizer),
         eos_ids=eos_ids,
         pad_id=pad_id,
         commit=getattr(model.config, "_commit_hash", None),
         fingerprint=_fingerprint(model),
+        is_encoder_decoder=bool(model.config.is_encoder_decoder),
+        reply_room=_reply_room(model),
+        has_virtual_tokens=any(config.is_prompt_learning for config in getattr(model, "peft_config", {}).values()),
     )
 
 
-def check_quantization(spec: ModelSpec) -> None:
-    """Raises `SettingsError` for a scheme that there is not, or whose package is not installed; imports nothing."""
-    import importlib.util
-
-    if spec.quantization is None:
-        return
-    if spec.quantization not in QUANTIZATIONS:
-        raise SettingsError(
-            f"there is no quantization {spec.quantization!r}", hint=f"choose one of: {', '.join(QUANTIZATIONS)}"
-        )
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise SettingsError(
-            f"the quantization {spec.quantization!r} needs the package 'bitsandbytes'",
-            hint="pip install bitsandbytes, or leave the quantization out",
-        )
-
-
-def quantization_config(scheme: str, device: str) -> Any:
-    """Returns transformers' configuration of a quantization scheme.
-
-    Raises:
-        SettingsError: The device is no CUDA GPU.
-    """
+def device_of(spec: ModelSpec) -> str:
+    """Returns the device of a spec: the one it names, else the GPU where there is one, else the CPU."""
     import torch
-    from transformers import BitsAndBytesConfig
 
-    if not device.startswith(("cuda", "auto")) or not torch.cuda.is_available():
-        raise SettingsError(
-            f"the quantization {scheme!r} needs a CUDA GPU, and the device is {device!r}",
-            hint="leave the quantization out, or give the rule a GPU",
-        )
-    if scheme == "bnb-8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    return spec.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _refuse_adapter(spec: ModelSpec) -> None:
@@ -150,7 +139,9 @@ def _has_file(model: str, name: str, *, revision: str | None = None) -> bool:
     return bool(cached_file(model, name, revision=revision, _raise_exceptions_for_missing_entries=False))
 
 
-def _load_tokenizer(spec: ModelSpec) -> Any:
+# Any: transformers' tokenizer.
+def load_tokenizer(spec: ModelSpec) -> Any:
+    """Returns the tokenizer that a model is asked through."""
     from transformers import AutoTokenizer
 
     # an adapter that was trained with a tokenizer of its own (new chat template, new tokens) is asked through that
@@ -159,21 +150,26 @@ def _load_tokenizer(spec: ModelSpec) -> Any:
     return AutoTokenizer.from_pretrained(spec.model, revision=spec.revision or "main", padding_side="left")
 
 
-def _load_weights(spec: ModelSpec, device: str) -> Any:
-    from transformers import AutoModelForCausalLM
+# Any: a model, and the quantization of transformers.
+def _load_weights(spec: ModelSpec, device: str, quantization: Any) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    placed = device == "auto" or spec.quantization is not None
+    revision = spec.revision or "main"
+    is_encoder_decoder = AutoConfig.from_pretrained(spec.model, revision=revision).is_encoder_decoder
+    kind = AutoModelForSeq2SeqLM if is_encoder_decoder else AutoModelForCausalLM
+    placed = device == "auto" or quantization is not None
     # Any: arguments of every type.
-    given: dict[str, Any] = {"revision": spec.revision or "main", "dtype": spec.dtype or "auto"}
-    if spec.quantization is not None:
-        given["quantization_config"] = quantization_config(spec.quantization, device)
+    given: dict[str, Any] = {"revision": revision, "dtype": dtype_of(spec.quantization, spec.dtype)}
+    if quantization is not None:
+        given["quantization_config"] = quantization
     if placed:
         given["device_map"] = "auto" if device == "auto" else {"": device}
-    model, loading = AutoModelForCausalLM.from_pretrained(spec.model, output_loading_info=True, **given)
+    model, loading = kind.from_pretrained(spec.model, output_loading_info=True, **given)
     if loading["missing_keys"]:
         missing = sorted(loading["missing_keys"])
+        wanted = "sequence-to-sequence" if is_encoder_decoder else "causal"
         raise RequestRejected(
-            f"the model {spec.model!r} lacks {len(missing)} weights of a causal language model, {missing[0]} first"
+            f"the model {spec.model!r} lacks {len(missing)} weights of a {wanted} language model, {missing[0]} first"
         )
     return model if placed else model.to(device)
 
@@ -195,10 +191,24 @@ def _settle_generation(model: Any, tokenizer: Any) -> tuple[tuple[int, ...], int
     return eos_ids, pad_id
 
 
-def _context(model: Any, tokenizer: Any) -> int | None:
+# Any: a model's config and its tokenizer.
+def context_of(config: Any, tokenizer: Any) -> int | None:
+    """Returns the most tokens that a model reads; None where neither the model nor the tokenizer has a limit."""
     # the tokenizer's limit is often one that nobody set, so that the model's own goes first
-    limits = (getattr(model.config.get_text_config(), "max_position_embeddings", None), tokenizer.model_max_length)
+    limits = (_positions(config), tokenizer.model_max_length)
     return next((limit for limit in limits if limit is not None and 0 < limit < NO_LIMIT), None)
+
+
+# Any: as above. T5 tells positions by their distance, has no limit of its own, and answers at any length.
+def _reply_room(model: Any) -> int | None:
+    positions = _positions(model.config)
+    return None if positions is None or not model.config.is_encoder_decoder else positions - 1
+
+
+# Any: as above.
+def _positions(config: Any) -> int | None:
+    limit: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return limit
 
 
 def _fingerprint(model: Any) -> str:

@@ -6,12 +6,14 @@ same day always, because a prompt that changes overnight would stand in no call 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from dreamsmk.errors import RequestRejected
 from dreamsmk.providers.http_status import one_line
-from dreamsmk.requests import Request
+from dreamsmk.providers.local.tool_calls import check_tools, tools_of
+from dreamsmk.requests import Message, Request
 
 # transformers hands templates a clock and takes no other in its place, so that a macro of the same name goes before
 # it. The day is the one that the templates of Llama 3 fall back to themselves where they are told none.
@@ -37,12 +39,14 @@ def prompt_tokens(
         template_values: Further values for the template (`enable_thinking`, …).
 
     Raises:
-        RequestRejected: There is no chat template, or it takes no such messages.
+        RequestRejected: There is no chat template, or it takes no such messages or no tools.
     """
     if is_chat:
         text = _chat_text(request, tokenizer, chat_template, template_values)
         ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     else:
+        if tools_of(request):
+            raise RequestRejected("tools are told to the model by a chat template", hint="ask it with api: chat")
         ids = tokenizer("\n\n".join(message.content for message in request.messages))["input_ids"]
     first = next((i for i in (tokenizer.bos_token_id, tokenizer.eos_token_id) if i is not None), 0)
     return ids or [first]
@@ -54,15 +58,17 @@ def _chat_text(request: Request, tokenizer: Any, chat_template: str | None, valu
     if chat_template is None and not tokenizer.chat_template:
         raise RequestRejected(
             f"the tokenizer of {request.model.model!r} has no chat template",
-            hint="give the model a chat_template, or `options: {chat: false}` if it is a base model",
+            hint="give the model a chat_template, or `api: completions` if it is a base model",
         )
-    tools = [dict(tool) for tool in request.tools] or None
+    tools = tools_of(request)
     # a last message of the assistant is the beginning of the reply, not a turn that is over
-    is_begun = request.messages[-1].role == "assistant"
+    is_begun = request.messages[-1].role == "assistant" and not request.messages[-1].tool_calls
     try:
         template = tokenizer.get_chat_template(chat_template, tools)
+        if tools:
+            check_tools(request, tokenizer, template)
         text: str = tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in request.messages],
+            [_message(message) for message in request.messages],
             chat_template=FIXED_DAY + template if "strftime_now" in template else template,
             tools=tools,
             add_generation_prompt=not is_begun,
@@ -73,3 +79,30 @@ def _chat_text(request: Request, tokenizer: Any, chat_template: str | None, valu
     except (TemplateError, ValueError) as error:
         raise RequestRejected(f"the chat template does not take these messages: {one_line(str(error))}") from error
     return text
+
+
+# Any: the template's own JSON values.
+def _message(message: Message) -> dict[str, Any]:
+    """Returns a message in the form that the chat templates of transformers are written for."""
+    told: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        told["tool_calls"] = [
+            {
+                "type": "function",
+                "id": call.id,
+                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        told["tool_call_id"] = message.tool_call_id
+    return told
+
+
+# Any: JSON.
+def _arguments(written: str) -> Any:
+    # templates write the arguments themselves; what is no JSON is passed on as it stands
+    try:
+        return json.loads(written)
+    except ValueError:
+        return written

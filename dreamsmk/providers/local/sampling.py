@@ -12,8 +12,9 @@ float16 weights the logits themselves change a little with the shape of the batc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from dreamsmk.providers.local.grammar import Follower, mask_logits
 from dreamsmk.requests import Request, Sampling
 
 if TYPE_CHECKING:
@@ -36,28 +37,57 @@ def sampling_group(sampling: Sampling) -> Group:
     return (temperature, sampling.top_k, sampling.top_p, sampling.min_p, sampling.repetition_penalty)
 
 
-# Any: processors of transformers.
-def logits_processors(group: Group, requests: Sequence[Request], prompt_width: int) -> list[Any]:
-    """Returns the processors that make greedy search a sample: transformers' own warpers in its order, then noise.
+class Choosing(Protocol):
+    """What the processors must know of a row that a token is being chosen for."""
 
-    The repetition penalty is not among them: `generate` takes it as an argument and knows the padding.
+    @property
+    def seed(self) -> int:
+        """The 64 bits that all noise of the row comes from."""
+
+    @property
+    def new(self) -> Sequence[int]:
+        """The tokens that were chosen so far."""
+
+    @property
+    def follower(self) -> Follower | None:
+        """What holds the row to a grammar, if anything does."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the row needs no more tokens, and is there only because its batch stays together."""
+
+
+class RowsAtHand:
+    """The rows of the batch that tokens are being chosen for, in its order; others take their place between steps."""
+
+    def __init__(self, rows: Sequence[Choosing] = ()) -> None:
+        self.rows = rows
+
+
+# Any: processors of transformers.
+def logits_processors(group: Group, at_hand: RowsAtHand) -> list[Any]:
+    """Returns the processors that make greedy search a sample.
+
+    First what a schema does not allow is left out, then come transformers' own warpers in its order, then noise. The
+    repetition penalty is not among them: `generate` takes it as an argument.
 
     Args:
-        group: What `sampling_group` gave for each of the requests.
-        requests: One a row.
-        prompt_width: Tokens of each padded prompt.
+        group: What `sampling_group` gave for each of the rows.
+        at_hand: Tells the rows at each step.
     """
     from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
     temperature, top_k, top_p, min_p, _ = group
+    grammar = GrammarMask(at_hand)
     if temperature == 0:
-        return []
+        return [grammar]
     warpers = [
+        grammar,
         TemperatureLogitsWarper(temperature),
         TopKLogitsWarper(top_k) if top_k is not None else None,
         TopPLogitsWarper(float(top_p)) if top_p is not None and top_p < 1 else None,
         MinPLogitsWarper(float(min_p)) if min_p else None,
-        GumbelNoise([request_seed(request) for request in requests], prompt_width),
+        GumbelNoise(at_hand),
     ]
     return [warper for warper in warpers if warper is not None]
 
@@ -67,23 +97,31 @@ def request_seed(request: Request) -> int:
     return int(request.key().partition(":")[2][:16], 16)
 
 
+class GrammarMask:
+    """Leaves out the tokens that a row's schema does not allow next."""
+
+    def __init__(self, at_hand: RowsAtHand) -> None:
+        self._at_hand = at_hand
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Returns logits of the shape (rows, vocabulary) of `scores`."""
+        return mask_logits(scores, [None if row.is_done else row.follower for row in self._at_hand.rows])
+
+
 class GumbelNoise:
-    """Adds Gumbel noise to logits, each row from its own seed.
+    """Adds Gumbel noise to logits, each row from its own seed and at its own step.
 
     Args:
-        seeds: 64 bits a row.
-        prompt_width: Tokens of each padded prompt, to tell the step from the length.
+        at_hand: Tells the rows at each step.
     """
 
-    def __init__(self, seeds: Sequence[int], prompt_width: int) -> None:
-        self._seeds = tuple(seeds)
-        self._prompt_width = prompt_width
+    def __init__(self, at_hand: RowsAtHand) -> None:
+        self._at_hand = at_hand
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Returns logits plus noise in float64, of the shape (rows, vocabulary) of `scores`."""
-        step = input_ids.shape[1] - self._prompt_width
-        noise = gumbel([mix(seed ^ mix(step)) for seed in self._seeds], scores.shape[1], scores.device)
-        return scores.double() + noise
+        seeds = [mix(row.seed ^ mix(len(row.new))) for row in self._at_hand.rows]
+        return scores.double() + gumbel(seeds, scores.shape[1], scores.device)
 
 
 def gumbel(seeds: Sequence[int], count: int, device: torch.device) -> torch.Tensor:

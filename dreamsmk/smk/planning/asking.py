@@ -6,6 +6,7 @@ table is still to be made the task is planned for one empty row, and that is mul
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dreamsmk.calls import PlannedModel, cost_of
 from dreamsmk.requests import Usage
 from dreamsmk.settings import column_references
 from dreamsmk.smk.binding import Binding
+from dreamsmk.smk.checks import cache_mode
 from dreamsmk.smk.identify import Identified, spec_of
 from dreamsmk.smk.planning.ahead import Ahead
 from dreamsmk.smk.planning.counting import CHARACTERS_PER_TOKEN, CallCounter, Counted, Lengths
@@ -57,10 +59,10 @@ class Silent:
 def exact_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator[tuple[ModelLine, float | None]]:
     """Yields what a job asks each model, counted, and how many tokens a reply has; all it reads must be settled."""
     inputs = {role: [ahead.readable(path) for path in paths] for role, paths in job.inputs.items()}
-    calls_path = job.binding.calls_path
+    calls, mode = job.binding.calls, cache_mode(job.params, job.binding.settings)
     for model, asked in asked_by(job, inputs, ahead.folder):
-        counted = counter.count(asked.requests, calls_path)
-        lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, calls_path)
+        counted = counter.count(asked.requests, calls, mode)
+        lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, calls)
         tokens = counted.characters / CHARACTERS_PER_TOKEN
         line = _line(model, counted, lengths, cached=counted.requests - counted.to_make, input_tokens=tokens)
         yield line, lengths.output_tokens
@@ -74,7 +76,7 @@ def estimated_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iter
     for model, asked in asked_by(job, inputs, ahead.folder):
         # the keys are not final: other texts, or another model
         counted = counter.count(asked.requests, None)
-        lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, job.binding.calls_path)
+        lengths = counter.lengths(model.identity, job.rule, counted.max_tokens, job.binding.calls)
         each = lengths.input_tokens
         if each is None and text_tokens is not None:
             each = counted.characters / CHARACTERS_PER_TOKEN / max(counted.to_make, 1) + text_tokens
@@ -156,20 +158,37 @@ def _tables(job: PlannedJob) -> Iterator[Path]:
 def _placeholders(job: PlannedJob, ahead: Ahead) -> tuple[dict[str, list[Path]], bool]:
     """Returns the inputs with stand-ins for those that nobody knows yet, and whether one of these is a table."""
     stand_ins: dict[str, list[Path]] = {}
-    is_scaled = False
+    roles = job.binding.meta.inputs
+    unsettled = {
+        roles[role].kind for role, paths in job.inputs.items() for path in paths if _is_open(role, path, job, ahead)
+    }
+    # what stands in a table may name what is in a folder
+    is_scaled = bool(unsettled & {"table", "folder"})
     for role, paths in job.inputs.items():
-        declared = job.binding.meta.inputs.get(role)
         stand_ins[role] = []
         for path in paths:
-            if declared is None or not ahead.is_unsettled(path):
-                stand_ins[role].append(ahead.readable(path))
-            elif declared.kind == "table":
-                is_scaled = True
+            if is_scaled and role in roles and roles[role].kind == "table":
                 stand_ins[role].append(_one_empty_row(job, role, ahead.folder))
+            elif _is_open(role, path, job, ahead):
+                stand_ins[role].append(_stand_in(roles[role].kind, ahead.folder))
             else:
-                stand_ins[role].append(ahead.folder / "text")
-                stand_ins[role][-1].write_text(_PLACEHOLDER, encoding="utf-8")
+                stand_ins[role].append(ahead.readable(path))
     return stand_ins, is_scaled
+
+
+def _is_open(role: str, path: Path, job: PlannedJob, ahead: Ahead) -> bool:
+    return role in job.binding.meta.inputs and ahead.is_unsettled(path)
+
+
+def _stand_in(kind: str, folder: Path) -> Path:
+    """Returns a file or folder that may be read in place of one that is not there yet."""
+    path = folder / f"any_{kind}"
+    if kind == "folder":
+        path.mkdir(exist_ok=True)
+    else:
+        schema = {"type": "object", "properties": {_PLACEHOLDER: {}}}
+        path.write_text(json.dumps(schema) if kind == "schema" else _PLACEHOLDER, encoding="utf-8")
+    return path
 
 
 def _one_empty_row(job: PlannedJob, role: str, folder: Path) -> Path:

@@ -1,8 +1,9 @@
 """The calls of planned jobs: how many, how many of them the call cache has, and how long they will be.
 
-Contract: a call that two planned jobs need is made by the first of them alone. Keys are looked up without reading a
-reply, some thousands at a time, and a request is forgotten once it is counted. No cache is made where there is none;
-with `DREAMSMK_ASK_AGAIN` none is looked into.
+Contract: a call that two planned jobs need is made by the first of them alone, unless one of them keeps nothing or asks
+everything anew. What is asked once more, since a reply does not follow its schema, is not foreseen. Keys are looked up
+without reading a reply, some thousands at a time, and a request is forgotten once it is counted. No cache is made where
+there is none; with `DREAMSMK_ASK_AGAIN` none is looked into.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dreamsmk.calls import SqliteCallCache
+from dreamsmk.calls import CacheMode, CallCache, is_there, open_cache
 from dreamsmk.calls.keys import RequestWriter
-from dreamsmk.hashing import digest_bytes
+from dreamsmk.hashing import canonical_bytes, digest_bytes
 from dreamsmk.providers import provider_class
 from dreamsmk.requests import ModelIdentity, Request
 from dreamsmk.smk.again import is_asking_again
@@ -63,35 +64,37 @@ class CallCounter:
 
     def __init__(self) -> None:
         self._open = contextlib.ExitStack()
-        self._caches: dict[Path, SqliteCallCache | None] = {}
-        self._claimed: dict[Path, set[str]] = {}
+        self._caches: dict[str | Path, CallCache | None] = {}
+        self._claimed: dict[str | Path, set[str]] = {}
 
-    def count(self, requests: Iterator[Request], calls_path: Path | None) -> Counted:
+    def count(self, requests: Iterator[Request], where: str | Path | None, mode: CacheMode | None = None) -> Counted:
         """Counts requests.
 
         Args:
             requests: What will be asked.
-            calls_path: The call cache; None where the keys are not final, so that nothing can be looked up.
+            where: The call cache; None where the keys are not final, so that nothing can be looked up.
+            mode: How the job uses it.
         """
         counted, writer = Counted(), RequestWriter()
-        claimed = self._claimed.setdefault(calls_path, set()) if calls_path is not None else set()
+        is_anew = where is None or mode in ("write", "off")
+        shared = set() if where is None else self._claimed.setdefault(where, set())
+        own: set[str] = set()
         while batch := list(islice(requests, KEYS_AT_ONCE)):
-            lengths: dict[str, int] = {}
-            for request in batch:
-                key = digest_bytes(writer.body(request), "sha256")
-                lengths[key] = sum(len(message.content) for message in request.messages)
-            known = self._existing(list(lengths), calls_path)
-            missing = [key for key in lengths if key not in known and key not in claimed]
-            claimed.update(missing)
+            lengths = {digest_bytes(writer.body(request), "sha256"): _characters(request) for request in batch}
+            known = set() if is_anew else self._existing(list(lengths), where) | shared
+            missing = lengths.keys() - known - own
+            own |= missing
             counted.requests += len(batch)
             counted.to_make += len(missing)
             counted.characters += sum(lengths[key] for key in missing)
             counted.max_tokens = _max_tokens(batch[0])
+        if mode in (None, "write"):
+            shared |= own
         return counted
 
-    def lengths(self, identity: ModelIdentity, rule: str, max_tokens: int | None, calls_path: Path) -> Lengths:
+    def lengths(self, identity: ModelIdentity, rule: str, max_tokens: int | None, where: str | Path) -> Lengths:
         """Returns how long calls will be: as the latest ones of the rule, else of any rule, else up to the limit."""
-        cache = self._cache(calls_path)
+        cache = self._cache(where)
         found = cache.lately(identity.provider, identity.model) if cache is not None else []
         own = [calls for calls in found if calls.rule == rule]
         chosen = own or found
@@ -113,14 +116,22 @@ class CallCounter:
     ) -> None:
         self._open.close()
 
-    def _existing(self, keys: list[str], calls_path: Path | None) -> set[str]:
-        cache = self._cache(calls_path) if calls_path is not None and not is_asking_again() else None
+    def _existing(self, keys: list[str], where: str | Path | None) -> set[str]:
+        cache = self._cache(where) if where is not None and not is_asking_again() else None
         return cache.existing(keys) if cache is not None else set()
 
-    def _cache(self, path: Path) -> SqliteCallCache | None:
-        if path not in self._caches:
-            self._caches[path] = self._open.enter_context(SqliteCallCache(path)) if path.exists() else None
-        return self._caches[path]
+    def _cache(self, where: str | Path) -> CallCache | None:
+        if where not in self._caches:
+            self._caches[where] = self._open.enter_context(open_cache(where)) if is_there(where) else None
+        return self._caches[where]
+
+
+def _characters(request: Request) -> int:
+    """Returns how many characters a request has: those of its messages, its schema and its tools."""
+    beside = [request.schema] if request.schema is not None else []
+    return sum(len(message.content) for message in request.messages) + sum(
+        len(canonical_bytes(value)) for value in (*beside, *request.tools)
+    )
 
 
 def _max_tokens(request: Request) -> int | None:

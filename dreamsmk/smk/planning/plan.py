@@ -16,6 +16,7 @@ from dreamsmk.calls import price_list
 from dreamsmk.errors import MissingCredentials
 from dreamsmk.settings import ModelSpec
 from dreamsmk.smk.binding import Binding
+from dreamsmk.smk.checks import cache_mode
 from dreamsmk.smk.forced import is_forced
 from dreamsmk.smk.graph import Graph, Job
 from dreamsmk.smk.identify import spec_of
@@ -44,17 +45,22 @@ def plan_jobs(graph: Graph) -> Plan:
     with tempfile.TemporaryDirectory(prefix="dreamsmk-plan-") as folder, CallCounter() as counter:
         planner = _Planner(graph, Ahead(Path(folder)), counter)
         jobs = [planner.line(job) for job in graph.jobs if graph.needrun(job) and not job.rule.norun]
-    return Plan(jobs, price_list(), [*notes, *_notes(jobs)])
+    return Plan(jobs, price_list(), [*notes, *planner.notes, *_notes(jobs)])
 
 
 class _Planner:
-    """Plans the jobs of a graph, one after another, makers first."""
+    """Plans the jobs of a graph, one after another, makers first.
+
+    Attributes:
+        notes: What a reader must know of the jobs so far.
+    """
 
     def __init__(self, graph: Graph, ahead: Ahead, counter: CallCounter) -> None:
         self._graph = graph
         self._ahead = ahead
         self._counter = counter
         self._durations: dict[Home, Durations] = {}
+        self.notes: list[str] = []
 
     def line(self, job: Job) -> JobLine:
         """Returns the line of a job that will run, and notes what it will make."""
@@ -91,6 +97,9 @@ class _Planner:
         lines = list((exact_lines if is_settled else estimated_lines)(planned, self._ahead, self._counter))
         self._note_outputs(inputs, outputs, rows_out, [length for _, length in lines])
         models = [line for line, _ in lines]
+        missing = sum(line.to_make or 0 for line in models)
+        if is_settled and missing and cache_mode(params, binding.settings) == "offline":
+            self.notes.append(f"{job.rule.name} will fail: it is offline, and {missing:,} of its calls are not stored")
         hours = self._gpu_hours(job, planned, records, models=models, rows=next(iter(rows_in.values()), None))
         return _line(job, binding, why=reason, rows=rows_made, models=models, hours=hours, is_estimate=not is_settled)
 

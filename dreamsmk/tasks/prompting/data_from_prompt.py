@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.generations import generation_columns, write_generations
 from dreamsmk.tasks.prompting.instruction import read_instruction
-from dreamsmk.tasks.prompting.sampling import sampling_of
+from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
 
 # Samples of one prompt are meant to differ; a model that samples greedily would write n times the same.
 TEMPERATURE = 1.0
@@ -20,19 +21,19 @@ TEMPERATURE = 1.0
 
 def data_from_prompt(context: Context) -> None:
     """Asks a model n times for the same thing."""
-    asked = _ask(context)
-    context.facts["rows"] = write_generations(context.output(), context.params, {}, asked.prompts, asked.answer())
+    asked, schema = _ask(context)
+    write_generations(context, {}, asked, schema)
 
 
 def plan(context: Context) -> Iterator[Asked]:
     """Yields what the task would ask."""
-    yield _ask(context)
+    yield _ask(context)[0]
 
 
 # Any: JSON.
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table."""
-    return {"table": generation_columns(params, [])}
+    return {"table": generation_columns(params, [], field_names(params, inputs))}
 
 
 # Any: JSON.
@@ -41,14 +42,12 @@ def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[st
     return {"table": params["n"]}
 
 
-def _ask(context: Context) -> Asked:
+def _ask(context: Context) -> tuple[Asked, ReplySchema | None]:
     params = context.params
-    instruction = read_instruction(context)
+    instruction, schema = read_instruction(context), read_reply_schema(context)
     model = context.model(params["model"])
     n = params["n"]
-    sampling = sampling_of(params)
-    if "temperature" not in sampling and model.spec.temperature is None:
-        sampling["temperature"] = TEMPERATURE
-        context.facts["sampling"] = {"temperature": TEMPERATURE}
-    prompts = [instruction] * n
-    return Asked(model, prompts, model.requests(prompts, system=params["system_prompt"], samples=range(n), **sampling))
+    sampling = {}
+    if params["temperature"] is None and model.spec.temperature is None:
+        sampling = context.facts["sampling"] = {"temperature": TEMPERATURE}
+    return ask(model, params, [instruction] * n, schema=schema, samples=range(n), **sampling), schema

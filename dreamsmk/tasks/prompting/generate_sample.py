@@ -1,6 +1,7 @@
 """What several models write for the same few rows, side by side: before and after a training, say.
 
-Contract: every model gets the very same prompts, laid out as `process_with_prompt` and `fine_tune` lay them out.
+Contract: every model gets the very same prompts, laid out as `process_with_prompt` and `fine_tune` lay them out. What a
+model writes is shown as it came, also where it follows a schema.
 """
 
 from __future__ import annotations
@@ -9,24 +10,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dreamsmk.errors import SettingsError
+from dreamsmk.requests import Response
 from dreamsmk.tables import TableWriter
 from dreamsmk.tasks.context import Asked, Context
-from dreamsmk.tasks.prompting.generations import read_texts
+from dreamsmk.tasks.prompting.asking import ask
+from dreamsmk.tasks.prompting.generations import FAILURE, failure_text, read_texts
 from dreamsmk.tasks.prompting.layout import process_prompt
-from dreamsmk.tasks.prompting.sampling import sampling_of
+from dreamsmk.tasks.prompting.reply_schema import field_names, read_reply_schema
 
 
 def generate_sample(context: Context) -> None:
     """Asks each model for the first rows of a table."""
     params = context.params
     names = _names(params)
-    shown = {name: _first_texts(context, name) for name in (params["inputs"], params["outputs"]) if name is not None}
-    for column, asked in zip(params["models"], _ask(context, shown[params["inputs"]]), strict=True):
+    texts = _first_texts(context, params["inputs"])
+    shown: dict[str, Sequence[str | None]] = {params["inputs"]: texts}
+    if params["outputs"] is not None:
+        shown[params["outputs"]] = _first_texts(context, params["outputs"])
+    reasons: list[list[str]] = [[] for _ in texts]
+    for column, asked in zip(params["models"], _ask(context, texts), strict=True):
         context.progress.note(f"{params['models'][column]} writes {len(asked.prompts)} texts")
-        shown[column] = [reply.text for reply in asked.answer()]
+        outcomes = list(asked.outcomes())
+        shown[column] = [outcome.text if isinstance(outcome, Response) else None for outcome in outcomes]
+        for row, outcome in enumerate(outcomes):
+            reasons[row] += [f"{column}: {text}"] if (text := failure_text(outcome)) else []
+    if params["max_failures"]:
+        shown[FAILURE] = ["; ".join(said) or None for said in reasons]
     with TableWriter(context.output(), columns=dict.fromkeys(names, "String")) as table:
         table.write({name: shown[name] for name in names})
-    context.facts["rows"] = len(shown[params["inputs"]])
+    context.facts["rows"] = len(texts)
 
 
 def plan(context: Context) -> Iterator[Asked]:
@@ -37,6 +49,7 @@ def plan(context: Context) -> Iterator[Asked]:
 # Any: JSON.
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table."""
+    field_names(params, inputs)  # raises for a wrong schema
     return {"table": _names(params)}
 
 
@@ -52,7 +65,7 @@ def _first_texts(context: Context, column: str) -> list[str]:
 
 
 def _ask(context: Context, texts: Sequence[str]) -> Iterator[Asked]:
-    params = context.params
+    params, schema = context.params, read_reply_schema(context)
     prompts = [
         process_prompt(
             text,
@@ -64,12 +77,13 @@ def _ask(context: Context, texts: Sequence[str]) -> Iterator[Asked]:
         for text in texts
     ]
     for alias in params["models"].values():
-        model = context.model(alias)
-        yield Asked(model, prompts, model.requests(prompts, system=params["system_prompt"], **sampling_of(params)))
+        yield ask(context.model(alias), params, prompts, schema=schema)
 
 
 def _names(params: Mapping[str, Any]) -> list[str]:
     names = [name for name in (params["inputs"], params["outputs"]) if name is not None] + list(params["models"])
+    if params["max_failures"]:
+        names.append(FAILURE)
     if len(set(names)) < len(names):
         raise SettingsError("two columns get the same name", where="models", hint=f"the columns would be {names}")
     return names

@@ -1,29 +1,58 @@
 """Replies of a model, row by row, into a table.
 
-Contract: rows are written as they come and in order, so that a table of any length needs little memory; the columns
-are the same for no rows as for many. A reply is written as it came, an empty one as the empty text.
+Contract: rows are written as they come and in order, so that a table of any length needs little memory; columns and
+types are the same for no rows as for many. A reply is written as it came, an empty one as the empty text. A row that
+failed has nulls where others have their reply, and says why in the column `failure`; without that column a failed row
+fails the job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError, TableError, nearest
-from dreamsmk.requests import Response
+from dreamsmk.requests import Failure, Response
 from dreamsmk.tables import TableWriter, read_table, require_columns
+from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.prompting.reply_schema import ReplySchema
+
+if TYPE_CHECKING:
+    import polars as pl
 
 GENERATIONS = "generations"
+FAILURE = "failure"
 # What else of a call can be kept as a column, by the name of the column.
-KEPT = ("prompts", "model", "finish_reason")
+KEPT = ("prompts", "model", "finish_reason", "reasoning", "usage", "logprobs")
+_USAGE = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
 _BATCH_ROWS = 4096
 
 
 # Any: JSON.
-def generation_columns(params: Mapping[str, Any], leading: Sequence[str]) -> list[str]:
-    """Returns the names of a prompting table's columns, as renamed by `columns`, in order."""
-    columns = [*leading, *(name for name in KEPT if name in params["keep"]), GENERATIONS]
+def generation_columns(
+    params: Mapping[str, Any], leading: Sequence[str], fields: Sequence[str] | None = ()
+) -> list[str] | None:
+    """Returns the names of a prompting table's columns, as renamed by `columns`, in order.
+
+    Args:
+        params: The rule's parameters, of which `columns`, `keep`, `logprobs` and `max_failures` are used.
+        leading: The columns before the replies.
+        fields: The properties of the schema, none without one; None where they are not known yet.
+
+    Returns:
+        The names; None where they are not known yet.
+    """
+    if "logprobs" in params["keep"] and params["logprobs"] is None:
+        hint = "give logprobs, 0 for those of the tokens of the reply alone"
+        raise SettingsError("no log probabilities are asked for that could be kept", where="keep", hint=hint)
+    if fields is None:
+        return None
+    columns = [*leading, *(name for name in KEPT if name in params["keep"]), *fields]
+    if not fields or GENERATIONS in params["keep"]:
+        columns.append(GENERATIONS)
+    if params["max_failures"]:
+        columns.append(FAILURE)
     renamed = params["columns"]
     for name in renamed:
         if name not in columns:
@@ -35,37 +64,40 @@ def generation_columns(params: Mapping[str, Any], leading: Sequence[str]) -> lis
 
 
 def write_generations(
-    path: Path,
-    params: Mapping[str, Any],
-    leading: Mapping[str, Sequence[str]],
-    prompts: Sequence[str],
-    replies: Iterable[Response],
-) -> int:
-    """Writes a prompting table and returns how many rows it has.
+    context: Context, leading: Mapping[str, Sequence[str]], asked: Asked, schema: ReplySchema | None
+) -> None:
+    """Asks, and writes the table of the replies.
 
     Args:
-        path: Where to write.
-        params: The rule's parameters, of which `columns` and `keep` are used.
-        leading: The columns before the generations, whole.
-        prompts: The prompt of each row.
-        replies: One reply a row, in order.
+        context: The task's; of its parameters `columns`, `keep` and `max_failures` are used.
+        leading: The columns before the replies, whole.
+        asked: What is asked, one request a row.
+        schema: What the replies follow.
     """
-    names = generation_columns(params, list(leading))
+    params, fields = context.params, {} if schema is None else schema.fields
+    names = generation_columns(params, list(leading), list(fields))
+    assert names is not None
+    before = {new: name for name, new in params["columns"].items()}
+    sources = {name: before.get(name, name) for name in names}
+    types = _types(schema)
     row = 0
-    with TableWriter(path, columns=dict.fromkeys(names, "String")) as table:
-        for batch in _batches(replies):
+    with TableWriter(
+        context.output(), columns={name: types.get(source, "String") for name, source in sources.items()}
+    ) as table:
+        for batch in _batches(asked.outcomes()):
             end = row + len(batch)
-            values = [list(column[row:end]) for column in leading.values()]
-            kept = {
-                "prompts": list(prompts[row:end]),
-                "model": [reply.model for reply in batch],
-                "finish_reason": [reply.finish_reason for reply in batch],
-            }
-            values += [kept[name] for name in KEPT if name in params["keep"]]
-            values.append([reply.text for reply in batch])
-            table.write(dict(zip(names, values, strict=True)))
+            given = {"prompts": asked.prompts[row:end]} | {name: column[row:end] for name, column in leading.items()}
+            given |= _field_columns(batch, schema)
+            table.write(
+                {name: given[source] if source in given else _column(source, batch) for name, source in sources.items()}
+            )
             row = end
-    return row
+    context.facts["rows"] = row
+
+
+def failure_text(outcome: Response | Failure) -> str | None:
+    """Returns what the column `failure` says of a row."""
+    return f"{outcome.kind}: {outcome.reason}" if isinstance(outcome, Failure) else None
 
 
 def read_texts(path: Path, column: str) -> list[str]:
@@ -91,10 +123,56 @@ def read_texts(path: Path, column: str) -> list[str]:
     return texts
 
 
-def _batches(replies: Iterable[Response]) -> Iterable[list[Response]]:
-    batch: list[Response] = []
-    for reply in replies:
-        batch.append(reply)
+def _types(schema: ReplySchema | None) -> dict[str, str | pl.DataType]:
+    """Returns the types of the columns that are not text, by name."""
+    import polars
+
+    likely = {"token": polars.String(), "logprob": polars.Float64()}
+    token = polars.Struct({**likely, "top": polars.List(polars.Struct(likely))})
+    types: dict[str, str | pl.DataType] = {
+        "usage": polars.Struct(dict.fromkeys(_USAGE, polars.Int64())),
+        "logprobs": polars.List(token),
+    }
+    return types | ({} if schema is None else {name: shape.dtype() for name, shape in schema.fields.items()})
+
+
+# Any: cells.
+def _field_columns(batch: Sequence[Response | Failure], schema: ReplySchema | None) -> dict[str, Sequence[Any]]:
+    if schema is None:
+        return {}
+    rows = [schema.cells(outcome.text) if isinstance(outcome, Response) else {} for outcome in batch]
+    return {name: [row.get(name) for row in rows] for name in schema.fields}
+
+
+# Any: cells.
+def _column(name: str, batch: Sequence[Response | Failure]) -> list[Any]:
+    """Returns a column that replies fill; of a reply that cannot be used, it is known how it came to be."""
+    if name == FAILURE:
+        return [failure_text(outcome) for outcome in batch]
+    if name == GENERATIONS:
+        return [outcome.text if isinstance(outcome, Response) else None for outcome in batch]
+    replies = [outcome.response if isinstance(outcome, Failure) else outcome for outcome in batch]
+    return [None if reply is None else _KEPT_CELL[name](reply) for reply in replies]
+
+
+def _logprobs(reply: Response) -> list[Mapping[str, Any]] | None:
+    return None if reply.logprobs is None else list(reply.logprobs)
+
+
+# Any: cells.
+_KEPT_CELL: Mapping[str, Callable[[Response], Any]] = {
+    "model": lambda reply: reply.model,
+    "finish_reason": lambda reply: reply.finish_reason,
+    "reasoning": lambda reply: reply.reasoning,
+    "usage": lambda reply: {name: getattr(reply.usage, name) for name in _USAGE},
+    "logprobs": _logprobs,
+}
+
+
+def _batches(outcomes: Iterable[Response | Failure]) -> Iterator[list[Response | Failure]]:
+    batch: list[Response | Failure] = []
+    for outcome in outcomes:
+        batch.append(outcome)
         if len(batch) == _BATCH_ROWS:
             yield batch
             batch = []

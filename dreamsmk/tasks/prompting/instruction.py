@@ -27,7 +27,7 @@ def read_instruction(context: Context) -> str:
     if not text.strip():
         raise SettingsError("the instruction is empty", where=str(files[0]) if files else "params.instruction")
     if files:
-        context.facts["prompts"] = {"instruction": text.strip()}
+        context.facts.setdefault("prompts", {})["instruction"] = text.strip()
     return text.strip()
 
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.generations import generation_columns, read_texts, write_generations
+from dreamsmk.tasks.prompting.images import read_images
 from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.layout import process_prompt
-from dreamsmk.tasks.prompting.sampling import sampling_of
+from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
 
 INPUTS = "inputs"
 
@@ -20,21 +22,19 @@ INPUTS = "inputs"
 def process_with_prompt(context: Context) -> None:
     """Asks a model once for each row."""
     texts = read_texts(context.input(), context.params["inputs"])
-    asked = _ask(context, texts)
-    context.facts["rows"] = write_generations(
-        context.output(), context.params, {INPUTS: texts}, asked.prompts, asked.answer()
-    )
+    asked, schema = _ask(context, texts)
+    write_generations(context, {INPUTS: texts}, asked, schema)
 
 
 def plan(context: Context) -> Iterator[Asked]:
     """Yields what the task would ask."""
-    yield _ask(context, read_texts(context.input(), context.params["inputs"]))
+    yield _ask(context, read_texts(context.input(), context.params["inputs"]))[0]
 
 
 # Any: JSON.
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table."""
-    return {"table": generation_columns(params, [INPUTS])}
+    return {"table": generation_columns(params, [INPUTS], field_names(params, inputs))}
 
 
 # Any: JSON.
@@ -43,9 +43,9 @@ def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[st
     return {"table": inputs.get("table")}
 
 
-def _ask(context: Context, texts: Sequence[str]) -> Asked:
+def _ask(context: Context, texts: Sequence[str]) -> tuple[Asked, ReplySchema | None]:
     params = context.params
-    instruction = read_instruction(context)
+    instruction, schema, images = read_instruction(context), read_reply_schema(context), read_images(context)
     prompts = [
         process_prompt(
             text,
@@ -57,4 +57,4 @@ def _ask(context: Context, texts: Sequence[str]) -> Asked:
         for text in texts
     ]
     model = context.model(params["model"])
-    return Asked(model, prompts, model.requests(prompts, system=params["system_prompt"], **sampling_of(params)))
+    return ask(model, params, prompts, schema=schema, images=images), schema

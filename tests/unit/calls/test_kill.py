@@ -1,15 +1,23 @@
 """A run that ends in the middle, whatever ends it, pays for no reply twice: real processes and real signals."""
 
+import json
+import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dreamsmk.calls import SqliteCallCache, answer
+from dreamsmk.hashing import digest_bytes
+from dreamsmk.requests import Response
 from tests.unit.calls.providers import Service, request, spec
+from tests.unit.calls.raw_service import RawService, text_to
 
 # Logs `sent <prompt>` and `got <prompt> <time>` to a file, unbuffered, as the calls go.
 RUN = """
@@ -36,6 +44,22 @@ if shape == "held":
     time.sleep(60)
 for reply in replies:
     pass
+"""
+
+# The whole engine over real HTTP; ends with 0 where every row has its reply.
+REAL_RUN = """
+import sys
+from dreamsmk.calls import CachedModel, SqliteCallCache
+from dreamsmk.requests import ModelIdentity
+from dreamsmk.settings import ModelSpec
+
+path, url, rows, in_flight = sys.argv[1:]
+spec = ModelSpec(provider="openai", model="gpt-test", base_url=url, max_concurrency=int(in_flight))
+with SqliteCallCache(path) as cache:
+    model = CachedModel("model", spec, ModelIdentity("openai", "gpt-test", base_url=url), cache)
+    texts = [reply.text for reply in model.answer(model.requests(f"prompt {i}" for i in range(int(rows))))]
+    model.close()
+assert [text.split(" x")[0] for text in texts] == [f"re: prompt {i}" for i in range(int(rows))]
 """
 
 
@@ -91,14 +115,61 @@ def test_after_a_kill_only_what_had_not_arrived_is_sent(tmp_path):
     assert {str(i) for i in range(400)} - set(got) <= sent
 
 
-def test_after_many_kills_every_row_is_there_once(tmp_path):
-    for count in (20, 40, 60):
-        run = Running(tmp_path, rows=100, seconds=0.05)
-        run.wait_for("got", count)
-        run.end(signal.SIGKILL)
-    assert len(sent_by_next_run(run.path, 100)) < 60
-    with SqliteCallCache(run.path) as cache:
-        assert cache.stats()[0].calls == 100
+def test_after_kills_at_twenty_random_moments_every_row_is_there_and_whole(tmp_path, monkeypatch):
+    """What was in flight when a run was killed is asked again, and what had arrived less than 100 ms before."""
+    rows, kills, in_flight, latency = 2000, 20, 16, 0.1
+    chance, log, path = random.Random(0), tmp_path / "log", tmp_path / "calls.db"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-kill-0123456789")
+    prompts = [f"prompt {i}" for i in range(rows)]
+    lost = 0
+    with RawService(latency_seconds=latency) as service:
+        command = [sys.executable, "-c", REAL_RUN, str(path), service.url, str(rows), str(in_flight)]
+        for kill in range(kills):
+            before = len(service.asked)
+            with log.open("ab") as file:
+                process = subprocess.Popen(command, stderr=file)
+            if kill % 4:
+                wait_until(lambda before=before: len(service.asked) > before, process, log)
+            # A quarter of them at any moment since the start of the process: no file, no schema, no connection yet.
+            time.sleep(chance.uniform(0.0, 0.4 if kill % 4 else 1.2))
+            process.kill()
+            killed_at = time.time()
+            process.wait(timeout=30)
+            assert process.returncode == -signal.SIGKILL, log.read_text()
+            this_run = service.asked[before:]
+            assert len({asked.prompt for asked in this_run}) == len(this_run)
+            # Twice 100 ms, for a machine that is busy with other things.
+            lost += sum(asked.answered_at is None or asked.answered_at > killed_at - 0.2 for asked in this_run)
+        assert subprocess.run(command, check=False, timeout=120).returncode == 0
+        assert set(prompts) == {asked.prompt for asked in service.asked}
+        assert len(service.asked) <= rows + lost
+        # In flight, or answered in the 100 ms before: as many again, at this latency.
+        assert len(service.asked) <= rows + kills * 2 * in_flight
+        calls = len(service.asked)
+        assert subprocess.run(command, check=False, timeout=120).returncode == 0
+        assert len(service.asked) == calls, "a run with every reply stored asked for something"
+    assert stored_texts(path) == {prompt: text_to(prompt) for prompt in prompts}
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.002)
+
+
+def stored_texts(path: Path) -> dict[str, str]:
+    """Returns the replies of a cache by their prompt, having looked at each of its rows as bare SQLite has it."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = connection.execute("SELECT key, request, response FROM calls").fetchall()
+    texts = {}
+    for key, body, response in rows:
+        assert key == digest_bytes(body.encode(), "sha256")
+        texts[json.loads(body)["messages"][-1]["content"]] = Response.from_json(json.loads(response)).text
+    assert len(texts) == len(rows)
+    return texts
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])

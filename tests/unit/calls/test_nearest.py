@@ -1,6 +1,7 @@
 import pytest
 
 from dreamsmk.calls import SqliteCallCache, nearest_call
+from dreamsmk.calls.nearest import call_differences
 from dreamsmk.requests import Message, ModelIdentity, Request, Response, Sampling, Usage
 
 TWEET = "Input: a study of attention in large models. Instruction: write a tweet"
@@ -58,3 +59,23 @@ def test_where_neither_model_nor_prompt_is_known_something_is_still_shown(cache)
 def test_the_call_itself_is_not_its_neighbour(cache):
     keep(cache, ask())
     assert nearest_call(cache, ask()) is None
+
+
+def test_differences_are_told_leaf_by_leaf():
+    stored, wanted = ask(temperature=1.0, max_tokens=20), ask(temperature=0.5, seed=1)
+    assert call_differences(stored.canonical(), wanted.canonical()) == [
+        "sampling.max_tokens: 20 -> (absent)",
+        "sampling.seed: (absent) -> 1",
+        "sampling.temperature: 1.0 -> 0.5",
+    ]
+    assert call_differences(stored.canonical(), stored.canonical()) == []
+
+
+def test_long_texts_are_shown_around_the_first_difference():
+    long = "word " * 100
+    stored, wanted = ask(f"{long}whales {long}"), ask(f"{long}wolves {long}")
+    (line,) = call_differences(stored.canonical(), wanted.canonical())
+    assert line.startswith("messages.0.content: '…")
+    assert "whales" in line
+    assert "wolves" in line
+    assert len(line) < 160

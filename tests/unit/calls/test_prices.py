@@ -68,3 +68,12 @@ def test_many_short_calls_do_not_cost_what_one_long_one_does():
 def test_more_cached_tokens_than_tokens_are_no_error():
     odd = Usage(input_tokens=1, cached_input_tokens=5, output_tokens=1)
     assert cost_of(ModelSpec(provider="openai", model="gpt-4o-mini"), odd).usd > 0
+
+
+def test_a_call_of_the_batch_api_costs_half():
+    prices = {"input_usd_per_million": 2.0, "output_usd_per_million": 8.0}
+    live = ModelSpec(provider="openai", model="m", prices=prices)
+    batch = ModelSpec(provider="openai", model="m", prices=prices, mode="batch")
+    usage = Usage(1000, 0, 500)
+    assert cost_of(batch, usage).usd == cost_of(live, usage).usd / 2
+    assert cost_of(ModelSpec(provider="echo", model="m", mode="batch"), usage).usd == 0.0

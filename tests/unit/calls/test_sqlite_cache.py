@@ -3,15 +3,24 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from dreamsmk.calls import SqliteCallCache
-from dreamsmk.calls.sqlite_file import SCHEMA_VERSION
+from dreamsmk.calls import Selection, SqliteCallCache, queries
+from dreamsmk.calls.sqlite_cache import DIALECT, SqliteDatabase
+from dreamsmk.calls.sqlite_file import PAGE_BYTES, SCHEMA_VERSION
 from dreamsmk.errors import CacheError
 from dreamsmk.hashing import canonical_bytes
+from dreamsmk.requests import Usage
 from tests.contract.call_cache import CallCacheContract, ask, reply
+from tests.contract.call_cache_claims import CallClaimsContract, run_four
+from tests.contract.call_cache_rows import CallRowsContract
 
+COUNT = """
+with open_cache(sys.argv[1]) as cache:
+    print(cache.count())
+"""
 WRITE_MANY = """
 import sys
 from dreamsmk.calls import SqliteCallCache
@@ -26,10 +35,23 @@ with SqliteCallCache(path) as cache:
 """
 
 
+@pytest.fixture
+def where(tmp_path):
+    return str(tmp_path / "state" / "calls.db")
+
+
 class TestSqliteCallCache(CallCacheContract):
     @pytest.fixture
-    def open_cache(self, tmp_path):
-        return lambda: SqliteCallCache(tmp_path / "state" / "calls.db")
+    def where(self, tmp_path):
+        return tmp_path / "state" / "calls.db"
+
+
+class TestSqliteCallRows(CallRowsContract):
+    pass
+
+
+class TestSqliteCallClaims(CallClaimsContract):
+    pass
 
 
 def test_processes_that_open_and_write_a_new_file_at_once_lose_nothing(tmp_path):
@@ -56,12 +78,74 @@ def test_rows_are_plain_json_with_the_whole_request(tmp_path):
     assert row[3:] == ("2025-01-01T00:00:00+00:00", "greet", "model-a", "echo")
 
 
-def test_no_table_has_anything_but_text(tmp_path):
+def version_1(path: Path) -> None:
+    """Makes a file as the first version of dreamsmk left it."""
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.executescript((Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8"))
+    database.close()
+
+
+def test_a_file_of_version_1_is_brought_up_to_date_with_all_that_it_holds(tmp_path):
+    path = tmp_path / "calls.db"
+    version_1(path)
+    with SqliteCallCache(path) as cache:
+        assert cache.get_many([ask("hello").key()])[ask("hello").key()] == reply("hi")
+        keys = [row.key for row in cache.rows()]
+        replies = cache.get_many(keys)
+        assert [replies[key].text for key in keys] == ["hi", "half a pair \ud83e", "never"]
+        counts = {(each.model, each.base_url): (each.calls, each.usage, each.retries) for each in cache.stats()}
+        # What is no JSON for SQLite (an infinite number) is counted as a call of unknown size.
+        assert counts == {
+            ("gpt", "https://models.example/v1"): (1, Usage(5, 1, 7, 2), 2),
+            ("model-a", None): (2, Usage(5, 1, 7, 2), 0),
+        }
+        request = ask("new")
+        cache.put(request.key(), request, reply("hi"))
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+    assert database.execute("SELECT count(*) FROM calls").fetchone()[0] == 4
+    database.close()
+
+
+def test_a_migrated_file_has_the_schema_of_a_new_one(tmp_path):
+    version_1(tmp_path / "old.db")
+    for name in ("old.db", "new.db"):
+        SqliteCallCache(tmp_path / name).close()
+    schemas = []
+    for name in ("old.db", "new.db"):
+        database = sqlite3.connect(tmp_path / name)
+        schemas.append(
+            [
+                database.execute("SELECT * FROM pragma_table_info('calls')").fetchall(),
+                database.execute("SELECT name FROM pragma_index_info('calls_by_model')").fetchall(),
+            ]
+        )
+        database.close()
+    assert schemas[0] == schemas[1]
+
+
+def test_processes_that_open_a_file_of_version_1_at_once_migrate_it_once(tmp_path):
+    version_1(tmp_path / "calls.db")
+    said = run_four("import sys; from dreamsmk.calls import open_cache\n" + COUNT, str(tmp_path / "calls.db"))
+    assert said == ["3\n"] * 4
+
+
+def test_statistics_and_the_choice_of_calls_read_no_request_and_no_reply(tmp_path):
+    database = SqliteDatabase(tmp_path / "calls.db")
+    for selection in (Selection(), Selection(model="a"), Selection(rule="a", since="2025")):
+        query, values = queries.stats(DIALECT, selection, by_rule=True)
+        (plan, *_) = database.select(f"EXPLAIN QUERY PLAN {query}", values)
+        assert "USING COVERING INDEX calls_by_model" in plan[3]
+    database.close()
+
+
+def test_a_table_has_nothing_but_texts_and_numbers(tmp_path):
     SqliteCallCache(tmp_path / "calls.db").close()
     database = sqlite3.connect(tmp_path / "calls.db")
     columns = database.execute("SELECT name, type FROM pragma_table_info('calls')").fetchall()
     database.close()
-    assert {kind for _, kind in columns} == {"TEXT"}
+    assert {kind for _, kind in columns} == {"TEXT", "INTEGER", "REAL"}
 
 
 def test_a_newer_schema_version_is_an_error_that_says_so(tmp_path):
@@ -105,7 +189,7 @@ def test_a_damaged_page_is_an_error_with_a_hint(tmp_path):
         for request in asked:
             cache.put(request.key(), request, reply("x" * 500))
     content = bytearray(path.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)
+    content[PAGE_BYTES:] = b"\xff" * (len(content) - PAGE_BYTES)
     path.write_bytes(bytes(content))
     with SqliteCallCache(path) as cache, pytest.raises(CacheError, match="cannot be used") as caught:
         cache.get_many([request.key() for request in asked])

@@ -1,9 +1,10 @@
 import copy
 import json
+from pathlib import Path
 
 import pytest
 
-from dreamsmk.cards import Statement, card_schema, check_card
+from dreamsmk.cards import Statement, View, build_card, card_markdown, card_schema, check_card, trace
 from dreamsmk.errors import CardError
 from tests.unit.cards.records import ADAPTER, BASE, GPT4, SMOLLM, RecordFolder, example_one, model, read, record, table
 
@@ -208,3 +209,20 @@ def test_no_host_user_or_absolute_path_reaches_a_card(tmp_path):
 
 def test_local_folders_are_no_licences_of_their_own(model_card):
     assert {entry["of"] for entry in model_card["licenses"]}.isdisjoint({ADAPTER["path"], BASE["path"]})
+
+
+def test_replies_that_are_less_than_one_are_told_where_there_were_any(tmp_path, data_card):
+    records = RecordFolder(tmp_path / "lacking")
+    for number, found in enumerate(example_one()):
+        for asked in found["models"].values():
+            if asked["calls"]:
+                asked["calls"] |= {"truncated": 3, "refusals": 1, "empty": 0, "failed": number and 2}
+        records.add(found)
+    card = build_card(View(trace([Path("results/tweets.parquet")], records)), Statement(), ())
+    check_card(card)
+    said = [model["calls"]["lacking"] for model in card["models"]]
+    assert all(counts["truncated"] % 3 == 0 and "empty" not in counts for counts in said)
+    total = sum(counts["truncated"] for counts in said)
+    assert f"| **Of their replies** | {total} cut off, " in card_markdown(card)
+    assert "lacking" not in json.dumps(data_card)
+    assert "Of their replies" not in card_markdown(data_card)

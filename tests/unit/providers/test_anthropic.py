@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from dreamsmk.errors import RequestRejected, SettingsError
 from dreamsmk.providers.anthropic import DEFAULT_MAX_TOKENS, AnthropicProvider
-from dreamsmk.requests import Message, ModelIdentity, Request, Usage
+from dreamsmk.requests import Message, ModelIdentity, Request, ToolCall, Usage
 from dreamsmk.settings import ModelSpec
 from tests.wire import WireServer
 from tests.wire.asking import KEY, ask, make_request
@@ -30,7 +32,8 @@ def test_the_body_holds_what_was_asked_for_and_nothing_else(server: WireServer, 
         "stop_sequences": ["E"],
         "max_tokens": 9,
     }
-    assert KEY in " ".join(server.last.headers.values())
+    assert server.last.headers["x-api-key"] == KEY
+    assert server.last.headers["anthropic-version"] == "2023-06-01"
 
 
 def test_max_tokens_has_a_default_because_the_api_requires_it(server: WireServer, spec: ModelSpec) -> None:
@@ -70,6 +73,26 @@ def test_system_messages_come_first_or_not_at_all(server: WireServer, spec: Mode
     identity = ModelIdentity("anthropic", "claude")
     with pytest.raises(RequestRejected, match="system"):
         ask(AnthropicProvider(spec), Request(identity, tuple(Message(*message) for message in messages)))
+    assert server.count == 0
+
+
+def test_a_refusal_and_thinking_are_told_apart_from_the_text(server: WireServer, spec: ModelSpec) -> None:
+    server.tell("Say", refusal="Not this.")
+    server.tell("Think", reasoning="Let me see.")
+    refused, thought = ask(AnthropicProvider(spec), make_request(spec), make_request(spec, "Think."))
+    assert (refused.text, refused.refusal, refused.finish_reason) == ("", "Not this.", "refusal")
+    assert (thought.reasoning, thought.refusal, thought.finish_reason) == ("Let me see.", None, "stop")
+
+
+def test_an_endpoint_may_be_written_with_its_version(server: WireServer, spec: ModelSpec) -> None:
+    ask(AnthropicProvider(dataclasses.replace(spec, base_url=server.url + "/v1/")), make_request(spec))
+    assert server.last.path == "/v1/messages"
+
+
+def test_arguments_of_a_call_that_are_no_object_cannot_be_sent_back(server: WireServer, spec: ModelSpec) -> None:
+    turns = (Message("user", "a"), Message("assistant", tool_calls=(ToolCall("c", "clock", "[1"),)))
+    with pytest.raises(RequestRejected, match="no JSON object"):
+        ask(AnthropicProvider(spec), dataclasses.replace(make_request(spec), messages=turns))
     assert server.count == 0
 
 

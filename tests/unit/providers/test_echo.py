@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
+import json
+
+import jsonschema
 import pytest
 
 from dreamsmk.errors import RequestRejected, SettingsError
@@ -44,6 +48,54 @@ def test_fail_on_rejects_the_prompts_that_hold_the_text() -> None:
     ask(EchoProvider(spec), make_request(spec, "harmless"))
     with pytest.raises(RequestRejected, match="poison"):
         ask(EchoProvider(spec), make_request(spec, "a poison"))
+
+
+SCHEMAS = [
+    {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 18}}},
+    {"type": "array", "items": {"enum": ["yes", "no"]}, "minItems": 3},
+    {"type": "number", "minimum": 0.5, "maximum": 0.6},
+    {"type": "integer", "exclusiveMinimum": 3, "exclusiveMaximum": 5},
+    {"anyOf": [{"type": "null"}, {"type": "string"}]},
+    {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"const": [1]}}, "required": ["a"]},
+    {"type": "string", "minLength": 30},
+    {"type": "string", "maxLength": 3},
+    {"type": "object", "allOf": [{"properties": {"day": {"type": "string", "format": "date"}}, "required": ["day"]}]},
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_schema_is_followed_by_a_value_that_depends_on_the_request(schema: dict) -> None:
+    replies = ask(EchoProvider(SPEC), *(make_request(SPEC, f"row {n}", schema=schema) for n in range(5)))
+    for reply in replies:
+        jsonschema.validate(json.loads(reply.text), schema)
+
+
+def test_fixed_replies_go_before_a_schema() -> None:
+    spec = ModelSpec(provider="echo", model="m", options={"replies": ["no JSON"]})
+    assert ask(EchoProvider(spec), make_request(spec, schema=SCHEMAS[0]))[0].text == "no JSON"
+
+
+def test_a_tool_is_called_where_it_must_be() -> None:
+    tools = ({"name": "clock", "parameters": SCHEMAS[0]}, {"name": "weather"})
+    for choice, called in (("required", ["clock"]), ("weather", ["weather"]), ("auto", []), (None, [])):
+        request = dataclasses.replace(make_request(SPEC), tools=tools, tool_choice=choice)
+        (reply,) = ask(EchoProvider(SPEC), request)
+        assert [call.name for call in reply.tool_calls] == called
+        assert (reply.finish_reason == "tool_calls") is bool(called)
+
+
+def test_like_texts_have_vectors_near_each_other() -> None:
+    texts = ("the cat sat here", "the cat sat there", "prices rose by two percent")
+    requests = [dataclasses.replace(make_request(SPEC, text), wanted="embedding") for text in texts]
+    one, two, three = (reply.vector() for reply in ask(EchoProvider(SPEC), *requests))
+    assert one @ two > one @ three
+    assert abs(float(one @ one) - 1) < 1e-6
+
+
+def test_probabilities_are_told_for_each_word() -> None:
+    (reply,) = ask(EchoProvider(SPEC), make_request(SPEC, "a b", logprobs=2))
+    assert "".join(token["token"] for token in reply.logprobs) == reply.text
+    assert all(len(token["top"]) == 2 and token["logprob"] < 0 for token in reply.logprobs)
 
 
 @pytest.mark.parametrize("options", [{"latency": 1}, {"replies": []}, {"replies": "Yes"}, {"latency_seconds": "x"}])

@@ -197,7 +197,7 @@ def test_a_tokenizer_without_a_template_says_what_to_do(tiny: Path, tmp_path: Pa
     folder = tmp_path / "base"
     shutil.copytree(tiny, folder)
     (folder / "chat_template.jinja").unlink()
-    with pytest.raises(RequestRejected, match="chat: false"):
+    with pytest.raises(RequestRejected, match="api: completions"):
         ask(changed(spec, model=str(folder)), make_request(spec))
     assert ask(changed(spec, model=str(folder), options={"chat": False}), make_request(spec, max_tokens=2))
 
@@ -258,7 +258,15 @@ def test_quantization_without_a_gpu_says_so(spec: ModelSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"base_url": "http://h/v1"}, {"presence_penalty": 1.0}, {"options": {"chta": False}}]
+    "values",
+    [
+        {"base_url": "http://h/v1"},
+        {"presence_penalty": 1.0},
+        {"options": {"chta": False}},
+        {"api": "responses"},
+        {"api": "chat", "options": {"chat": False}},
+        {"api": "completions", "options": {"chat": True}},
+    ],
 )
 def test_what_a_local_model_does_not_take_is_refused(spec: ModelSpec, values: dict) -> None:
     with pytest.raises(SettingsError):

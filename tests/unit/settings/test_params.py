@@ -310,6 +310,21 @@ def test_what_decides_no_result_is_no_part_of_the_identity():
     assert params["steps"][0]["note"] == "x"
 
 
+@pytest.mark.parametrize("default", [None, 0, 1, False, [], {}, "off"])
+def test_what_counts_only_where_it_is_given_does_not_count_with_its_default(default):
+    schema = {"properties": {"late": {"default": default, "x-identity": "given"}, "early": {"default": None}}}
+    for params in ({}, {"late": copy.deepcopy(default)}):
+        assert identity_params(schema, validate_params(schema, params, where="r")) == {"early": None}
+    for other in (None, 0, 1, False, [], {}, "off"):
+        if (other, type(other)) != (default, type(default)):
+            assert identity_params(schema, validate_params(schema, {"late": other}, where="r"))["late"] == other
+
+
+def test_one_and_one_point_zero_are_the_same_default():
+    schema = {"properties": {"late": {"type": "number", "default": 0, "x-identity": "given"}}}
+    assert identity_params(schema, validate_params(schema, {"late": 0.0}, where="r")) == {}
+
+
 def test_a_schema_that_refers_elsewhere_is_never_fetched():
     schema = {"properties": {"x": {"$ref": "https://example.org/other.json"}}}
     with pytest.raises(SettingsError, match=r"refers to 'https://example.org/other.json', which is not in it"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dreamsmk.errors import DreamsmkError, MissingCredentials, SettingsError, TableError
 from dreamsmk.settings import load_settings, validate_params
-from dreamsmk.smk.checks import check_columns, check_models
+from dreamsmk.smk.checks import cache_mode, check_columns, check_models, columns_of
 from dreamsmk.smk.meta import load_meta
 
 META = load_meta("process_with_prompt")
@@ -78,3 +79,53 @@ def test_a_column_must_be_there_where_the_columns_are_known(
         check_columns(META, params, columns, where="rule tweets")
     assert caught.value.where == "rule tweets, params.inputs"
     assert caught.value.hint == fault
+
+
+@pytest.mark.parametrize("how", [{"offline": True}, {"cache": "offline"}])
+def test_offline_neither_a_key_nor_a_package_is_missed(monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    given = {"inputs": "text", "instruction": "Sum up.", "model": "teacher", "cache": how.get("cache")}
+    filled = validate_params(META.params, given, where="rule tweets")
+    settings = load_settings({"models": {"teacher": OPENAI}, "offline": how.get("offline")})
+    check_models(META, filled, settings, where="rule tweets")
+    with pytest.raises(SettingsError, match="top_k"):
+        check_models(META, {**filled, "top_k": 5}, settings, where="rule tweets")
+
+
+def test_the_config_goes_over_the_rule_where_it_is_offline() -> None:
+    assert cache_mode({"cache": "write"}, load_settings({"offline": True})) == "offline"
+    assert cache_mode({"cache": "write"}, load_settings({})) == "write"
+    assert cache_mode({}, load_settings({})) is None
+
+
+def test_images_are_for_models_that_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    checked({"images": "shown"}, {"teacher": OPENAI})
+    error = wrong(SettingsError, {"images": "shown"}, {"teacher": {**OPENAI, "api": "completions"}})
+    assert error.what == "the provider 'openai' takes no images"
+    assert error.where == "rule tweets, model 'teacher'"
+
+
+def test_a_budget_in_money_needs_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    own = {**OPENAI, "model": "nobody-knows", "base_url": "http://127.0.0.1:9/v1"}
+    error = wrong(SettingsError, {"budget": {"usd": 1}}, {"teacher": own})
+    assert error.where == "rule tweets, model 'teacher'"
+    checked({"budget": {"tokens": 10}}, {"teacher": own})
+    checked(
+        {"budget": {"usd": 1}},
+        {"teacher": {**own, "prices": {"input_usd_per_million": 1, "output_usd_per_million": 1}}},
+    )
+
+
+def test_the_columns_of_an_input_are_those_of_its_role(tmp_path: Path) -> None:
+    table, schema, text = tmp_path / "t.csv", tmp_path / "s.json", tmp_path / "prompt.csv"
+    table.write_text("a,b\n1,2\n")
+    schema.write_text('{"type": "object", "properties": {"c": {}}}')
+    text.write_text("Sum up.\n")
+    roles = META.inputs
+    assert columns_of(roles["table"], table) == ["a", "b"]
+    assert columns_of(roles["schema"], schema) == ["c"]
+    assert columns_of(roles["instruction"], text) is None
+    assert columns_of(roles["table"], tmp_path / "nothing.csv") is None
+    assert columns_of(None, table) is None

@@ -248,3 +248,61 @@ def test_a_function_counts_by_its_code_and_not_by_its_name(
     assert fingerprint("map", params={"function": "steps.py:f"}).fingerprint != before.fingerprint
     with pytest.raises(SettingsError, match="no function"):
         fingerprint("map", params={"function": "steps.py:g"})
+
+
+# What version 1 of these rules gave before they had any of the parameters that count only where they are given.
+VERSION_1 = {
+    "data_from_prompt": "xxh3:5bf8874ee39d5908fb71f77c7787e0fb",
+    "process_with_prompt": "xxh3:61fc01a0d9a70122fd91eb64d570d3b1",
+    "generate_sample": "xxh3:bb7dc86ea71c41e415da652dc15bd39b",
+}
+GIVEN_1: Mapping[str, dict[str, Any]] = {
+    "data_from_prompt": {"model": "teacher", "n": 3, "instruction": "Write."},
+    "process_with_prompt": {
+        **{"model": "student", "inputs": "text", "instruction": "Write.", "keep": ["model"]},
+        **{"columns": {"inputs": "text"}, "temperature": 0.5, "stop": ["#"]},
+    },
+    "generate_sample": {"models": {"before": "teacher", "after": "student"}, "inputs": "text", "n": 2},
+}
+# The parameters that were added since, each with its default and another value.
+ADDED: Mapping[str, tuple[Any, Any]] = {
+    "logprobs": (None, 0),
+    "schema": (None, {"type": "object", "properties": {"a": {"type": "string"}}}),
+    "repairs": (1, 0),
+    "max_failures": (0, 0.1),
+    "fail_on": ([], ["empty"]),
+}
+NO_IDENTITY = {"cache": "write", "budget": {"usd": 1}}
+
+
+def fingerprint_1(rule: str, memo: DigestMemo, folder: Path, **more: Any) -> str:
+    table = folder / "in.csv"
+    table.write_text("text\none\ntwo\n")
+    meta = load_meta(rule)
+    student = ModelSpec(provider="openai", model="s", temperature=0.5)
+    return identify(
+        meta,
+        validate_params(meta.params, {**GIVEN_1[rule], **more}, where=rule),
+        {"table": [table]} if "table" in meta.inputs else {},
+        outputs={"table"},
+        settings=Settings(models={"teacher": ModelSpec(provider="echo", model="teacher"), "student": student}),
+        memo=memo,
+    ).fingerprint
+
+
+@pytest.mark.parametrize("rule", VERSION_1)
+def test_a_parameter_that_was_added_later_leaves_earlier_fingerprints_as_they_are(
+    rule: str, memo: DigestMemo, tmp_path: Path
+) -> None:
+    assert load_meta(rule).version == "1", "with a new version, take these fingerprints out"
+    assert fingerprint_1(rule, memo, tmp_path) == VERSION_1[rule]
+    for name, (default, other) in ADDED.items():
+        assert fingerprint_1(rule, memo, tmp_path, **{name: default}) == VERSION_1[rule], f"{name}: its default"
+        assert fingerprint_1(rule, memo, tmp_path, **{name: other}) != VERSION_1[rule], f"{name}: another value"
+    assert fingerprint_1(rule, memo, tmp_path, **NO_IDENTITY) == VERSION_1[rule]
+
+
+def test_an_images_column_counts_only_where_it_is_given(memo: DigestMemo, tmp_path: Path) -> None:
+    rule = "process_with_prompt"
+    assert fingerprint_1(rule, memo, tmp_path, images=None) == VERSION_1[rule]
+    assert fingerprint_1(rule, memo, tmp_path, images="text") != VERSION_1[rule]

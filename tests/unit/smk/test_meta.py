@@ -17,12 +17,12 @@ import dreamsmk
 from dreamsmk.errors import SettingsError
 from dreamsmk.smk import load_meta, rule_names, rules_folder
 from dreamsmk.smk.binding import OWN_PARAMS, binding_of, raw_params
-from dreamsmk.smk.meta import Role, RuleMeta
+from dreamsmk.smk.meta import Role, RuleMeta, load_group, with_groups
 from dreamsmk.tables import column_names
 from tests.unit.smk.workflows import read_workflow, workflow_of
 
 NAMES = rule_names()
-KINDS = {"table", "file", "folder"}
+KINDS = {"table", "file", "folder", "schema"}
 each_rule = pytest.mark.parametrize("name", NAMES)
 
 
@@ -137,6 +137,34 @@ def test_the_example_shows_the_rule_and_its_params_and_columns_are_right(name: s
 @each_rule
 def test_a_version_is_a_text(name: str) -> None:
     assert isinstance(yaml.safe_load((rules_folder() / name / "meta.yaml").read_text())["version"], str)
+
+
+def test_the_parameters_of_an_included_group_stand_after_the_rules_own() -> None:
+    meta = load_meta("process_with_prompt")
+    names = list(meta.params["properties"])
+    assert names.index("separator") < names.index("temperature") < names.index("schema") < names.index("cache")
+    for group in meta.include:
+        for name, schema in load_group(group).items():
+            assert meta.params["properties"][name] == schema
+    written = yaml.safe_load((rules_folder() / "process_with_prompt/meta.yaml").read_text())
+    assert "temperature" not in written["params"]["properties"], "it is written once, in its group"
+
+
+def test_every_group_is_included_by_a_rule() -> None:
+    groups = {path.stem for path in rules_folder().glob("_params/*.yaml")}
+    assert groups == {group for name in NAMES for group in load_meta(name).include}
+
+
+def test_a_parameter_that_two_groups_have_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="'seed' is there twice") as caught:
+        with_groups({"properties": {"seed": {}}}, ["calls", "sampling"], where="rules/x/meta.yaml")
+    assert caught.value.where == "rules/x/meta.yaml, include: sampling"
+
+
+def test_an_unknown_group_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="no group of parameters 'smapling'") as caught:
+        load_group("smapling")
+    assert caught.value.hint == "did you mean 'sampling'?"
 
 
 def _amount(resource: Any) -> Any:

@@ -4,25 +4,65 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dreamsmk.errors import RequestRejected
-from dreamsmk.providers.local.batching import BatchSize, by_length, in_batches, is_out_of_memory
+from dreamsmk.providers.local.batching import BatchLimits, by_length, in_batches, is_out_of_memory
 
 
-class Memory:
-    """Answers batches whose rows together are not more than it holds."""
+class Machine:
+    """Answers a row of length n after n % 5 steps, and holds batches of so many rows times their greatest length."""
 
-    def __init__(self, holds: int, error: Exception) -> None:
-        self.holds, self.error, self.batches, self.freed = holds, error, [], 0
+    def __init__(self, holds: int, error: Exception | None = None, *, is_open: bool = True) -> None:
+        self.holds, self.error, self.can_fill_up = holds, error or MemoryError(), is_open
+        self.left: dict[int, int] = {}
+        self.sizes: list[tuple[int, int]] = []
+        self.freed = 0
 
-    def answer(self, batch: Sequence[int]) -> list[int]:
-        self.batches.append(len(batch))
-        if sum(batch) > self.holds:
+    @property
+    def rows(self) -> list[int]:
+        return list(self.left)
+
+    @property
+    def is_open(self) -> bool:
+        return self.can_fill_up or not self.left
+
+    def admit(self, rows: Sequence[int]) -> None:
+        assert self.is_open
+        self.left.update({row: length(row) % 5 + 1 for row in rows})
+        self.sizes.append((max(map(length, self.left)), len(self.left)))
+        if len(self.left) * max(map(length, self.left)) > self.holds:
             raise self.error
-        return [-row for row in batch]
+
+    def advance(self) -> list[int]:
+        steps = min(self.left.values(), default=0)
+        self.left = {row: left - steps for row, left in self.left.items()}
+        done = [row for row, left in self.left.items() if left == 0]
+        self.left = {row: left for row, left in self.left.items() if left}
+        return done
+
+    def clear(self) -> tuple[list[int], list[int]]:
+        rows, self.left = self.rows, {}
+        return [], rows
 
     def free(self) -> None:
         self.freed += 1
+
+
+def length(row: int) -> int:
+    # rows are told apart by their last two digits
+    return row // 100
+
+
+def rows_of(*lengths: int) -> list[int]:
+    return [100 * length + place for place, length in enumerate(sorted(lengths, reverse=True))]
+
+
+def run(machine: Machine, rows: Sequence[int], limits: BatchLimits) -> dict[int, RequestRejected | None]:
+    answered = list(in_batches(rows, limits, machine, length, free=machine.free))
+    assert len(answered) == len(rows)
+    return dict(answered)
 
 
 @pytest.mark.parametrize(
@@ -33,23 +73,53 @@ class Memory:
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_memory_that_runs_out_halves_this_and_all_later_batches(error: Exception) -> None:
-    memory, size = Memory(3, error), BatchSize(8)
-    assert list(in_batches([1] * 8, size, memory.answer, free=memory.free)) == [(1, -1)] * 8
-    assert memory.batches == [8, 4, 2, 2, 2, 2]
-    assert (size.rows, memory.freed) == (2, 2)
+def test_memory_that_runs_out_halves_the_batch_and_every_row_is_answered(error: Exception) -> None:
+    machine, limits = Machine(30, error), BatchLimits(8)
+    assert set(run(machine, rows_of(*[10] * 8), limits).values()) == {None}
+    assert machine.sizes[:3] == [(10, 8), (10, 4), (10, 2)]
+    assert all(rows <= 2 for _, rows in machine.sizes[2:])
+    assert machine.freed == 2
+
+
+def test_a_batch_that_was_too_big_limits_no_shorter_rows() -> None:
+    machine, limits = Machine(80), BatchLimits(8)
+    run(machine, rows_of(*[20] * 8, *[10] * 16), limits)
+    assert [limits.rows_at(tokens) for tokens in (10, 19, 20, 99)] == [8, 8, 4, 4]
+    assert (10, 8) in machine.sizes
+    run(machine, rows_of(*[20] * 8), limits)
+    assert machine.freed == 1
 
 
 def test_a_row_that_does_not_fit_alone_is_handed_back_and_the_others_are_answered() -> None:
-    memory = Memory(3, MemoryError())
-    replies = list(in_batches([9, 1, 1], BatchSize(2), memory.answer))
-    assert isinstance(replies[0][1], RequestRejected)
-    assert replies[1:] == [(1, -1), (1, -1)]
+    rows = rows_of(50, 10, 10)
+    answered = run(Machine(30), rows, BatchLimits(2))
+    assert isinstance(answered[rows[0]], RequestRejected)
+    assert [answered[row] for row in rows[1:]] == [None, None]
+
+
+def test_places_that_become_free_are_filled_while_others_go_on() -> None:
+    machine = Machine(10**6)
+    run(machine, rows_of(*range(10, 30)), BatchLimits(4))
+    assert max(rows for _, rows in machine.sizes) == 4
+    assert len(machine.sizes) > 5
+    closed = Machine(10**6, is_open=False)
+    run(closed, rows_of(*range(10, 30)), BatchLimits(4))
+    assert [rows for _, rows in closed.sizes] == [4] * 5
+
+
+@given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 9), st.integers(20, 300), st.booleans())
+def test_every_row_is_answered_once_whatever_the_memory(
+    lengths: list[int], most: int, holds: int, is_open: bool
+) -> None:
+    rows = rows_of(*lengths)
+    answered = run(Machine(holds, is_open=is_open), rows, BatchLimits(most))
+    for row in rows:
+        assert (answered[row] is None) == (length(row) <= holds)
 
 
 def test_other_errors_pass_through() -> None:
     with pytest.raises(RuntimeError, match="shape"):
-        list(in_batches([9], BatchSize(2), Memory(3, RuntimeError("shape mismatch")).answer))
+        list(in_batches([900], BatchLimits(2), Machine(3, RuntimeError("shape mismatch")), length))
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
 
 

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamsmk.providers.local.sampling import GumbelNoise, gumbel, logits_processors, mix, sampling_group
+from dreamsmk.providers.local.sampling import GumbelNoise, RowsAtHand, gumbel, logits_processors, mix, sampling_group
 from dreamsmk.requests import Sampling
 from dreamsmk.settings import ModelSpec
 from tests.wire.asking import make_request
 
 CPU = torch.device("cpu")
+
+
+@dataclass
+class Chosen:
+    """A row as far as the processors look at it."""
+
+    seed: int = 0
+    new: range = range(0)
+    follower: None = None
+    is_done: bool = False
 
 
 def test_the_generator_is_splitmix64() -> None:
@@ -40,16 +52,19 @@ def test_choices_follow_the_softmax() -> None:
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
     steps = 4000
     counts = torch.zeros(4)
-    noise = GumbelNoise([7], prompt_width=0)
+    at_hand = RowsAtHand()
+    noise = GumbelNoise(at_hand)
     for step in range(steps):
-        counts[noise(torch.zeros(1, step, dtype=torch.long), logits).argmax()] += 1
+        at_hand.rows = [Chosen(7, range(step))]
+        counts[noise(torch.zeros(1, 9, dtype=torch.long), logits).argmax()] += 1
     assert torch.allclose(counts / steps, logits.softmax(dim=-1)[0], atol=0.03)
 
 
 def test_a_row_has_the_same_noise_beside_any_other_rows() -> None:
     ids, scores = torch.zeros(3, 12, dtype=torch.long), torch.randn(3, 50)
-    beside = GumbelNoise([5, 6, 7], prompt_width=10)(ids, scores)
-    alone = GumbelNoise([6], prompt_width=4)(ids[1:2, :6], scores[1:2])
+    rows = [Chosen(5, range(7)), Chosen(6, range(2)), Chosen(7, range(2))]
+    beside = GumbelNoise(RowsAtHand(rows))(ids, scores)
+    alone = GumbelNoise(RowsAtHand(rows[1:2]))(ids[1:2, :6], scores[1:2])
     assert torch.equal(beside[1:2], alone)
 
 
@@ -57,7 +72,9 @@ def test_no_temperature_is_greedy_whatever_else_is_given() -> None:
     for sampling in (Sampling(), Sampling(temperature=0.0), Sampling(temperature=0, top_k=3, top_p=0.5)):
         group = sampling_group(sampling)
         assert group == (0.0, None, None, None, None)
-        assert logits_processors(group, [], 0) == []
+        scores = torch.randn(1, 9)
+        (only,) = logits_processors(group, RowsAtHand([Chosen()]))
+        assert torch.equal(only(torch.zeros(1, 1, dtype=torch.long), scores), scores)
 
 
 def test_top_k_top_p_and_min_p_leave_out_unlikely_tokens() -> None:
@@ -67,6 +84,6 @@ def test_top_k_top_p_and_min_p_leave_out_unlikely_tokens() -> None:
     for values, kept in (({"top_k": 2}, 2), ({"top_p": 0.7}, 2), ({"min_p": 0.5}, 1), ({"top_p": 1.0}, 4)):
         request = make_request(spec, temperature=1, **values)
         left = scores
-        for processor in logits_processors(sampling_group(request.sampling), [request], 1):
+        for processor in logits_processors(sampling_group(request.sampling), RowsAtHand([Chosen()])):
             left = processor(ids, left)
         assert int(torch.isfinite(left).sum()) == kept
