@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.workload import MODEL
 from dreamsmk.calls import CachedModel
-from dreamsmk.calls.cache import Replies
+from dreamsmk.calls.caching.cache import Replies
 from dreamsmk.providers.identity import resolve_identity
 from dreamsmk.settings import ModelSpec
 

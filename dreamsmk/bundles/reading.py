@@ -32,7 +32,7 @@ from dreamsmk.bundles.manifest import (
     parse_manifest,
 )
 from dreamsmk.calls import CallCache
-from dreamsmk.calls.cache import CallRow
+from dreamsmk.calls.caching.cache import CallRow
 from dreamsmk.errors import StoreError
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.requests import ModelIdentity, Request, Response

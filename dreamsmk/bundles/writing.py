@@ -33,7 +33,7 @@ from dreamsmk.bundles.manifest import (
 from dreamsmk.bundles.redaction import without_places, without_prompt, without_texts
 from dreamsmk.bundles.secrets import SecretScan
 from dreamsmk.calls import CallCache
-from dreamsmk.calls.cache import ALL, CallRow, Selection
+from dreamsmk.calls.caching.cache import ALL, CallRow, Selection
 from dreamsmk.errors import SettingsError, StoreError
 from dreamsmk.store import Home
 from dreamsmk.store.files import storing

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from dreamsmk.calls.cache import Replies
+from dreamsmk.calls.caching.cache import Replies
 from dreamsmk.calls.call import Call
 
 FIRST_LOOK_SECONDS = 0.05

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dreamsmk.calls.bounds.limits import Limits
+from dreamsmk.calls.bounds.spending import Spending
 from dreamsmk.calls.call import Carrier, Keep
-from dreamsmk.calls.limits import Limits
 from dreamsmk.calls.local import LocalBatches
-from dreamsmk.calls.spending import Spending
 from dreamsmk.calls.window import ServiceWindow
 from dreamsmk.providers.base import LocalProvider, Provider, ServiceProvider
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
 from typing import cast
 
-from dreamsmk.calls.cache import Replies
+from dreamsmk.calls.caching.cache import Replies
 from dreamsmk.calls.carriers import NO_TERMS, Terms
 from dreamsmk.calls.failures import Failures, FailureSink
 from dreamsmk.calls.passes import Pass

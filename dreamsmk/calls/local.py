@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from dreamsmk.calls.budget import Amount
+from dreamsmk.calls.bounds.budget import Amount
+from dreamsmk.calls.bounds.spending import Spending
 from dreamsmk.calls.call import Call, Keep
 from dreamsmk.calls.retry import is_for_all
-from dreamsmk.calls.spending import Spending
 from dreamsmk.errors import ProviderError
 from dreamsmk.providers.base import LocalProvider
 from dreamsmk.requests import Response

@@ -8,16 +8,16 @@ from typing import Any, cast
 
 from dreamsmk.calls.asking import RequestMaker
 from dreamsmk.calls.background import background_loop
-from dreamsmk.calls.budget import Purse
-from dreamsmk.calls.cache import Replies
+from dreamsmk.calls.bounds.budget import Purse
+from dreamsmk.calls.bounds.limits import Limits
+from dreamsmk.calls.bounds.limits_file import LimitsFile
+from dreamsmk.calls.bounds.prices import cost_of
+from dreamsmk.calls.bounds.spending import Spending
+from dreamsmk.calls.caching.cache import Replies
 from dreamsmk.calls.carriers import Terms
 from dreamsmk.calls.engine import outcomes
 from dreamsmk.calls.failure_table import FailureTable
-from dreamsmk.calls.limits import Limits
-from dreamsmk.calls.limits_file import LimitsFile
-from dreamsmk.calls.prices import cost_of
 from dreamsmk.calls.progress import Progress
-from dreamsmk.calls.spending import Spending
 from dreamsmk.calls.tally import Tally
 from dreamsmk.providers.base import LocalProvider, Provider, ServiceProvider
 from dreamsmk.requests import Failure, Judge, ModelIdentity, Request, Response

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from dreamsmk.calls.awaited import AwaitedCalls
-from dreamsmk.calls.batch import BatchCarrier
-from dreamsmk.calls.budgeted import BudgetedCarrier
-from dreamsmk.calls.cache import Replies
+from dreamsmk.calls.batches.carrier import BatchCarrier
+from dreamsmk.calls.bounds.budgeted import BudgetedCarrier
+from dreamsmk.calls.caching.cache import Replies
 from dreamsmk.calls.call import Call, Carrier
 from dreamsmk.calls.carriers import NO_TERMS, Terms, open_carrier
 from dreamsmk.calls.failures import FailedRow, Failures, failure_of

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from dreamsmk.calls.bounds.limits import Limits
+from dreamsmk.calls.bounds.spending import Spending
 from dreamsmk.calls.call import Call, Keep
 from dreamsmk.calls.gate import Gate
-from dreamsmk.calls.limits import Limits
 from dreamsmk.calls.retry import RetryPolicy, is_for_all
-from dreamsmk.calls.spending import Spending
 from dreamsmk.errors import ProviderError, ServiceUnavailable
 from dreamsmk.providers.base import ServiceProvider
 from dreamsmk.requests import Response

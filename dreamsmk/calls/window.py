@@ -17,11 +17,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from dreamsmk.calls.background import BackgroundLoop, background_loop
+from dreamsmk.calls.bounds.limits import Limits
+from dreamsmk.calls.bounds.spending import Spending
 from dreamsmk.calls.call import Call, Keep
-from dreamsmk.calls.limits import Limits
 from dreamsmk.calls.retry import RetryPolicy
 from dreamsmk.calls.sending import Sender
-from dreamsmk.calls.spending import Spending
 from dreamsmk.providers.base import ServiceProvider
 
 # Rows that may be read beyond the first one that has no reply yet: a reply may take this many times longer than the

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from dreamsmk.calls.batch_ledger import BatchLedger
-from dreamsmk.calls.batch_states import LedgerBatch
+from dreamsmk.calls.batches.ledger import BatchLedger
+from dreamsmk.calls.batches.states import LedgerBatch
 from dreamsmk.cli.quantities import positive
 from dreamsmk.cli.table import print_table
 from dreamsmk.cli.target import add_home, open_home

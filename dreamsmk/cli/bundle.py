@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dreamsmk.bundles import Bundle, BundleOptions, add_bundle, compare_bundle, open_bundle, write_bundle
-from dreamsmk.calls.cache import Selection
-from dreamsmk.calls.opening import open_cache
+from dreamsmk.calls.caching.cache import Selection
+from dreamsmk.calls.caching.opening import open_cache
 from dreamsmk.cli.table import print_table
 from dreamsmk.cli.target import add_home, open_home
 from dreamsmk.errors import SettingsError

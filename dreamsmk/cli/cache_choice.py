@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dreamsmk.calls import CallCache, ModelCalls, Selection, cost_of, is_there, is_url, open_cache
-from dreamsmk.calls.prices import UNKNOWN, Cost
+from dreamsmk.calls.bounds.prices import UNKNOWN, Cost
 from dreamsmk.cli.quantities import duration_seconds
 from dreamsmk.cli.target import add_home, open_home
 from dreamsmk.errors import DreamsmkError, SettingsError

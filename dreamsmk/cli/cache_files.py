@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from dreamsmk.calls import open_cache
-from dreamsmk.calls.row_files import check_suffix, json_line, read_rows, write_rows
+from dreamsmk.calls.caching.row_files import check_suffix, json_line, read_rows, write_rows
 from dreamsmk.cli.cache_choice import existing_cache, place_of, selection_of
 from dreamsmk.errors import SettingsError
 from dreamsmk.store import Home

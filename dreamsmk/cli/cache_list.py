@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from dreamsmk.calls import CallRow
-from dreamsmk.calls.prices import Cost
-from dreamsmk.calls.reply_json import decoded
+from dreamsmk.calls.bounds.prices import Cost
+from dreamsmk.calls.caching.reply_json import decoded
 from dreamsmk.cli.cache_choice import existing_cache, listed_cost, minute, selection_of
 from dreamsmk.cli.table import print_table
 from dreamsmk.requests import Response

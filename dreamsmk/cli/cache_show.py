@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dreamsmk.calls import CallCache, CallRow
-from dreamsmk.calls.reply_json import decoded
+from dreamsmk.calls.caching.reply_json import decoded
 from dreamsmk.cli.cache_choice import existing_cache, minute
 from dreamsmk.cli.cache_list import call_cost, call_json
 from dreamsmk.errors import SettingsError

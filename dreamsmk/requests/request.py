@@ -1,9 +1,9 @@
 """What a model is asked for, and the key that one call is stored under.
 
-Contract: the key is the SHA-256 of the canonical JSON of *everything* in a `Request`. What
-must not be part of it (time limits, batch size, concurrency, API keys) is not part of a `Request` either. Values that
-are `None` or empty are absent from the canonical form, so that a field added later leaves older keys as they are. The few
-fields that take no part in the key stand in `NOT_IN_KEY`, each with its reason.
+Contract: the key is the SHA-256 of the canonical JSON of *everything* in a `Request`. What must not be part of it (time
+limits, batch size, concurrency, API keys) is not part of a `Request` either. Values that are `None` or empty are absent
+from the canonical form, so that a field added later leaves older keys as they are. The few fields that take no part in
+the key stand in `NOT_IN_KEY`, each with its reason.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Response:
         }
         for name in OPTIONAL:
             inner = getattr(self, name)
-            if inner is not None and inner != 0 and inner != ():
+            if inner is not None and (name != "retries" or inner):
                 value[name] = inner
         if self.tool_calls:
             value["tool_calls"] = [asdict(call) for call in self.tool_calls]

@@ -34,7 +34,8 @@ class Settings:
         " if absent.",
         minLength=1,
         pattern="^(postgres(ql)?://(?!.*password=)([^:@/ ]+@)?[^@ ]+|(?![A-Za-z0-9+.-]+://).*)$",
-        hint="give the path of a file, or postgresql://user@host/database; a password goes into PGPASSWORD or ~/.pgpass",
+        hint="give the path of a file, or postgresql://user@host/database;"
+        " a password goes into PGPASSWORD or ~/.pgpass",
     )
     offline: bool = setting(
         None, "Whether every reply must come from the call cache: a call that it does not have is an error.", False

@@ -82,8 +82,8 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
 
     Offline nobody is asked, so that neither keys nor packages are missed.
     """
-    from dreamsmk.calls.budget import Budget, Purse
-    from dreamsmk.calls.spending import Spending
+    from dreamsmk.calls.bounds.budget import Budget, Purse
+    from dreamsmk.calls.bounds.spending import Spending
     from dreamsmk.requests import Sampling
 
     values = [name for name in Sampling.__dataclass_fields__ if params.get(name) not in (None, [], {})]

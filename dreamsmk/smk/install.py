@@ -21,6 +21,7 @@ from dreamsmk.smk.identify import local_folders, spec_of
 from dreamsmk.smk.meta import rule_names
 from dreamsmk.smk.refusal import refusal
 from dreamsmk.smk.roles import ADAPTER_PREFIX, MODEL_PREFIX
+from dreamsmk.smk.scatter import scatter_rules, target_gathered
 from dreamsmk.store.placements import open_placements
 
 _INSTALLED = "_dreamsmk_installed"
@@ -35,12 +36,19 @@ def install(workflow: Any) -> None:
     accelerate()
     keep_books()
     read_all, build = workflow.check, getattr(workflow, "_build_dag", None)
+    prepare = workflow._prepare_dag
 
     def check() -> None:
+        _translated(lambda: scatter_rules(workflow))
         for rule in list(workflow.rules):
             if binding := binding_of(rule):
                 _translated(lambda rule=rule, binding=binding: _complete(workflow, rule, binding))
         read_all()
+
+    # Any: whatever Snakemake hands over.
+    def prepare_dag(*given: Any, **named: Any) -> None:
+        target_gathered(workflow)
+        prepare(*given, **named)
 
     def build_dag() -> None:
         assert build is not None
@@ -53,6 +61,7 @@ def install(workflow: Any) -> None:
             _translated(lambda: check_jobs(workflow))
 
     workflow.check = check
+    workflow._prepare_dag = prepare_dag
     if build is not None:
         workflow._build_dag = build_dag
 

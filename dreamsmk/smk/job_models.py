@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from dreamsmk.calls import CachedModel, FailureTable, Replies, in_mode, open_cache
-from dreamsmk.calls.budget import Budget, Purse
-from dreamsmk.calls.limits_file import LimitsFile
+from dreamsmk.calls.bounds.budget import Budget, Purse
+from dreamsmk.calls.bounds.limits_file import LimitsFile
 from dreamsmk.errors import ProviderError
 from dreamsmk.smk.checks import cache_mode
 from dreamsmk.smk.identify import Identified, spec_of

@@ -49,6 +49,8 @@ class RuleMeta:
     Attributes:
         params: The JSON Schema of its parameters, those of the included groups among them.
         include: The groups of shared parameters that it has.
+        row_wise: The input whose rows are treated each by itself, so that the rule can be made in shards; None where
+            what becomes of a row depends on others.
     """
 
     name: str
@@ -65,6 +67,7 @@ class RuleMeta:
     threads: int | Literal["local"]
     extra_identity: str | None = None
     include: Sequence[str] = ()
+    row_wise: str | None = None
 
     def load_task(self) -> Task:
         """Returns the function that makes the outputs."""
@@ -85,6 +88,12 @@ class RuleMeta:
         module, _, _ = self.task.partition(":")
         columns: Columns | None = getattr(import_module(module), "columns", None)
         return columns
+
+    def load_check_row_wise(self) -> CheckRowWise | None:
+        """Returns the function that refuses parameters with which the rule is not row-wise, where there is one."""
+        module, _, _ = self.task.partition(":")
+        check: CheckRowWise | None = getattr(import_module(module), "check_row_wise", None)
+        return check
 
     def load_rows(self) -> Rows | None:
         """Returns the function that tells the outputs' rows without running the task, where there is one."""
@@ -124,6 +133,8 @@ def load_meta(name: str) -> RuleMeta:
     if not path.is_file():
         raise SettingsError(f"dreamsmk has no rule {name!r}", hint=nearest(name, rule_names()))
     meta = _read_yaml(path)
+    row_wise = meta.get("row_wise")
+    include = (*(meta.get("include") or ()), *((SHARDS_GROUP,) if row_wise else ()))
     return RuleMeta(
         name=name,
         title=meta["title"],
@@ -132,11 +143,12 @@ def load_meta(name: str) -> RuleMeta:
         task=meta["task"],
         inputs={role: _role(entry) for role, entry in (meta.get("inputs") or {}).items()},
         outputs={role: _role(entry) for role, entry in meta["outputs"].items()},
-        params=with_groups(meta["params"], meta.get("include") or (), where=f"rules/{name}/meta.yaml"),
+        params=with_groups(meta["params"], include, where=f"rules/{name}/meta.yaml"),
         resources=meta.get("resources") or {},
         threads=meta.get("threads", 1),
         extra_identity=meta.get("extra_identity"),
-        include=tuple(meta.get("include") or ()),
+        include=include,
+        row_wise=row_wise,
     )
 
 

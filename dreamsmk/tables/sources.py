@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamsmk.errors import TableError, nearest
+from dreamsmk.tables.csv_header import refuse_repeated
 from dreamsmk.tables.faults import first_bad_csv_row, first_bad_json_row
 
 if TYPE_CHECKING:
@@ -31,14 +32,18 @@ def is_table_path(path: PathLike) -> bool:
     return Path(path).suffix.lower() in TABLE_SUFFIXES
 
 
-def scan_table(path: PathLike) -> pl.LazyFrame:
+def scan_table(path: PathLike, suffix: str | None = None) -> pl.LazyFrame:
     """Returns a table that is read when it is collected; its columns and types are read at once.
+
+    Args:
+        path: The file.
+        suffix: Read it as a file of this suffix, whatever its own.
 
     Raises:
         TableError: There is no such file, or it is not a readable table.
     """
     table = Path(path)
-    suffix = _suffix(table)
+    suffix = suffix or _suffix(table)
     with reading(table):
         frame = _scan(table, suffix)
         frame.collect_schema()
@@ -74,7 +79,9 @@ def column_names(path: PathLike) -> list[str]:
         return scan_table(table).collect_schema().names()
     with reading(table):
         separator = "\t" if suffix == ".tsv" else ","
-        return pl.scan_csv(table, glob=False, separator=separator, infer_schema=False).collect_schema().names()
+        names = pl.scan_csv(table, glob=False, separator=separator, infer_schema=False).collect_schema().names()
+        refuse_repeated(names, table, separator)
+        return names
 
 
 def row_count(path: PathLike) -> int:
@@ -152,7 +159,9 @@ def _scan(path: Path, suffix: str) -> pl.LazyFrame:
         return pl.scan_parquet(name, glob=False, hive_partitioning=False)
     if suffix in (".csv", ".tsv"):
         separator = "\t" if suffix == ".tsv" else ","
-        return pl.scan_csv(name, glob=False, separator=separator, infer_schema_length=None)
+        frame = pl.scan_csv(name, glob=False, separator=separator, infer_schema_length=None)
+        refuse_repeated(frame.collect_schema().names(), path, separator)
+        return frame
     if suffix == ".txt":
         return pl.scan_lines(name, name=TEXT_COLUMN, glob=False)
     if suffix == ".json":
@@ -166,7 +175,7 @@ def _read_json(path: Path) -> pl.DataFrame:
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     if content.lstrip()[:1] != b"[":
         raise TableError("not an array of objects", where=str(path), hint="one object a line is a .jsonl file")
-    _refuse_lone_surrogates(path)
+    _refuse_lone_surrogates(path, whole=True)
     return pl.read_json(content, infer_schema_length=None)
 
 
@@ -179,15 +188,15 @@ def _scan_json_lines(path: Path) -> pl.LazyFrame:
         file.seek(0)
         if not any(line.strip() for line in file):
             return pl.LazyFrame()
-    _refuse_lone_surrogates(path)
+    _refuse_lone_surrogates(path, whole=False)
     # polars expands `*`, `?` and `[` in the paths of JSON lines, and has no way to say not to.
     if set(str(path)) & set("*?["):
         return pl.scan_ndjson(path.read_bytes(), infer_schema_length=None)
     return pl.scan_ndjson(str(path), infer_schema_length=None)
 
 
-def _refuse_lone_surrogates(path: Path) -> None:
+def _refuse_lone_surrogates(path: Path, *, whole: bool) -> None:
     """Raises for an escaped half of a surrogate pair, for which polars would put in a NUL without a word."""
-    fault = first_bad_json_row(path, only_with=b"\\ud", whole=path.suffix.lower() == ".json")
+    fault = first_bad_json_row(path, only_with=b"\\ud", whole=whole)
     if fault is not None:
         raise TableError(fault.reason, where=f"{path}, line {fault.line}")

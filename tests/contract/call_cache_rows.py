@@ -66,7 +66,6 @@ class CallRowsContract:
             (Selection(keys=frozenset({ask("a thread").key(), ask("unknown").key()})), [1]),
             (Selection(keys=frozenset()), []),
         ],
-        ids=str,
     )
     def test_calls_are_chosen_counted_and_dropped_alike(self, filled, selection, chosen):
         keys = [ask(text, model).key() for text, model, _, _ in CALLS]

@@ -195,6 +195,6 @@ def _one_empty_row(job: PlannedJob, role: str, folder: Path) -> Path:
     import polars
 
     names = [column for of, column, _ in column_references(job.binding.meta.params, job.params) if of == role]
-    path = folder / "row.parquet"
+    path = folder / f"row_of_{role}.parquet"
     write_table(polars.DataFrame({name: [""] for name in names} or {"text": [""]}), path)
     return path

@@ -63,14 +63,15 @@ def generation_columns(
     return names
 
 
+# Any: cells.
 def write_generations(
-    context: Context, leading: Mapping[str, Sequence[str]], asked: Asked, schema: ReplySchema | None
+    context: Context, leading: Mapping[str, Sequence[Any]], asked: Asked, schema: ReplySchema | None
 ) -> None:
     """Asks, and writes the table of the replies.
 
     Args:
         context: The task's; of its parameters `columns`, `keep` and `max_failures` are used.
-        leading: The columns before the replies, whole.
+        leading: The columns before the replies, whole; texts, or of the type that they say (`dtype`).
         asked: What is asked, one request a row.
         schema: What the replies follow.
     """
@@ -79,7 +80,7 @@ def write_generations(
     assert names is not None
     before = {new: name for name, new in params["columns"].items()}
     sources = {name: before.get(name, name) for name in names}
-    types = _types(schema)
+    types = reply_types(schema) | {name: c.dtype for name, c in leading.items() if hasattr(c, "dtype")}
     row = 0
     with TableWriter(
         context.output(), columns={name: types.get(source, "String") for name, source in sources.items()}
@@ -89,7 +90,10 @@ def write_generations(
             given = {"prompts": asked.prompts[row:end]} | {name: column[row:end] for name, column in leading.items()}
             given |= _field_columns(batch, schema)
             table.write(
-                {name: given[source] if source in given else _column(source, batch) for name, source in sources.items()}
+                {
+                    name: given[source] if source in given else reply_column(source, batch)
+                    for name, source in sources.items()
+                }
             )
             row = end
     context.facts["rows"] = row
@@ -123,7 +127,7 @@ def read_texts(path: Path, column: str) -> list[str]:
     return texts
 
 
-def _types(schema: ReplySchema | None) -> dict[str, str | pl.DataType]:
+def reply_types(schema: ReplySchema | None) -> dict[str, str | pl.DataType]:
     """Returns the types of the columns that are not text, by name."""
     import polars
 
@@ -145,7 +149,7 @@ def _field_columns(batch: Sequence[Response | Failure], schema: ReplySchema | No
 
 
 # Any: cells.
-def _column(name: str, batch: Sequence[Response | Failure]) -> list[Any]:
+def reply_column(name: str, batch: Sequence[Response | Failure]) -> list[Any]:
     """Returns a column that replies fill; of a reply that cannot be used, it is known how it came to be."""
     if name == FAILURE:
         return [failure_text(outcome) for outcome in batch]

@@ -6,7 +6,11 @@ on a layout meets the same text when it is prompted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 INPUT_LABEL = "Input:"
+OUTPUT_LABEL = "Output:"
 INSTRUCTION_LABEL = "Instruction:"
 SEPARATOR = "\n\n"
 
@@ -37,3 +41,51 @@ def process_prompt(
 
 def _labelled(label: str | None, text: str) -> str:
     return f"{label} {text}" if label else text
+
+
+@dataclass(frozen=True, slots=True)
+class FewShotParts:
+    """The parts of few-shot prompts; joined by nothing they are a prompt.
+
+    Attributes:
+        head: The instruction, or nothing.
+        examples: One text an example.
+    """
+
+    head: str
+    examples: list[str]
+    input_label: str | None
+    output_label: str | None
+    separator: str
+
+    def tail(self, text: str) -> str:
+        """Returns the input, and the label that the model goes on after; no space follows it, which would be a token."""
+        return f"{_labelled(self.input_label, text)}{self.separator}{self.output_label or ''}"
+
+
+def few_shot_parts(
+    pairs: Sequence[tuple[str, str]],
+    instruction: str | None,
+    *,
+    input_label: str | None = INPUT_LABEL,
+    output_label: str | None = OUTPUT_LABEL,
+    separator: str = "\n",
+) -> FewShotParts:
+    """Returns the parts of few-shot prompts.
+
+    The layout is the instruction, then `{input_label} {input}{separator}{output_label} {output}` of each example, then
+    `{input_label} {text}{separator}{output_label}`, each after a separator.
+
+    Args:
+        pairs: The input and the output of each example.
+        instruction: What stands before them.
+        input_label: What stands before an input; none drops the label and its space.
+        output_label: What stands before an output; none drops the label and its space.
+        separator: What stands between everything.
+    """
+    examples = [
+        f"{_labelled(input_label, given)}{separator}{_labelled(output_label, wanted)}{separator}"
+        for given, wanted in pairs
+    ]
+    head = f"{instruction}{separator}" if instruction else ""
+    return FewShotParts(head, examples, input_label, output_label, separator)

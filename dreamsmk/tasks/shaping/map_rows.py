@@ -6,14 +6,14 @@ batches, of which only a few are in memory at once. A failure names the row and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, TableError
-from dreamsmk.tables import TableWriter, row_count, scan_table
-from dreamsmk.tables.sources import reading
+from dreamsmk.tables import TableWriter, row_count
+from dreamsmk.tasks.batches import batches_of
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.functions import failure_of, load_function
 from dreamsmk.tasks.workers import in_order
@@ -104,7 +104,7 @@ def map_rows(context: Context) -> None:
     load_function(reference, base)  # so that what is wrong with the file is said before any worker starts
     size = ROWS_AT_ONCE if is_by_row else params["batch_rows"] or BATCH_ROWS
     total, done = row_count(source), 0
-    batches = _batches(source, size)
+    batches = batches_of(source, size)
     work: Any = ByRow(reference, base) if is_by_row else ByBatch(reference, base)  # Any: of rows or of frames
     asked = (batch.to_dicts() for batch in batches) if is_by_row else batches
     columns = _Columns(reference, params["columns"])
@@ -162,23 +162,6 @@ class _Columns:
                 where=source,
                 hint='declare them: columns={"name": "String", …}',
             )
-
-
-def _batches(source: Path, size: int) -> Iterator[pl.DataFrame]:
-    """Yields a table in batches of just this many rows; the last may have fewer."""
-    import polars as pl
-
-    rest: pl.DataFrame | None = None
-    with reading(source):
-        for chunk in scan_table(source).collect_batches(chunk_size=size, maintain_order=True, lazy=True):
-            rest = chunk if rest is None or not rest.height else pl.concat([rest, chunk])
-            start = 0
-            while rest.height - start >= size:
-                yield rest.slice(start, size)
-                start += size
-            rest = rest.slice(start)
-    if rest is not None and rest.height:
-        yield rest
 
 
 def _error(reference: str, failure: Failure, where: str) -> DreamsmkError:

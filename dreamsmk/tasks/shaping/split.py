@@ -1,18 +1,26 @@
 """A table in parts: train, validation, test.
 
 Contract: every row goes into exactly one part, and rows keep their order; with a seed they are shuffled first, the same
-way every time. Shares must add up to 1, counts to the number of rows.
+way every time (`permutation`). With a column to stratify by, each part has about its share of the rows of each value.
+Shares must add up to 1, counts to the number of rows. A table larger than memory passes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError, TableError
-from dreamsmk.tables import read_table, write_table
+from dreamsmk.tables import read_table, require_columns, row_count, scan_table, write_table
 from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.shaping.permutation import ranks, write_ranked
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PARTS = ("train", "validation", "test")
 
@@ -27,14 +35,80 @@ def split(context: Context) -> None:
             where="params",
             hint="give one size for each output",
         )
-    frame = read_table(context.input())
-    if params["seed"] is not None:
-        frame = frame.sample(fraction=1.0, shuffle=True, seed=params["seed"])
-    start = 0
-    for part, rows in _counts(sizes, frame.height, str(context.input())).items():
-        write_table(frame.slice(start, rows), context.output(part))
+    source, start = context.input(), 0
+    height = row_count(source)
+    counts = _counts(sizes, height, str(source))
+    order = _order(params, source, height)
+    for part, rows in counts.items():
+        if order is None:
+            write_table(scan_table(source).slice(start, rows), context.output(part))
+        else:
+            ranked, stretch = order.part(start, rows)
+            write_ranked(source, ranked, stretch, context.output(part))
         context.facts[f"{part}_rows"] = rows
         start += rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """In which order rows are cut into parts, and in which they stand in each.
+
+    Attributes:
+        cut: Where each row stands when the parts are cut, from 0.
+        rank: Where each row stands in its part, relative to the others.
+    """
+
+    cut: NDArray[np.int64]
+    rank: NDArray[np.int64]
+
+    def part(self, start: int, rows: int) -> tuple[NDArray[np.int64], range]:
+        """Returns the rank in its part of each row of a part, -1 for all other rows, and all these ranks."""
+        import numpy as np
+
+        members = np.flatnonzero((self.cut >= start) & (self.cut < start + rows))
+        ranked = np.full(len(self.cut), -1, dtype=np.int64)
+        ranked[members[np.argsort(self.rank[members], kind="stable")]] = np.arange(rows, dtype=np.int64)
+        return ranked, range(rows)
+
+
+# Any: JSON.
+def _order(params: Mapping[str, Any], source: Path, height: int) -> _Order | None:
+    """Returns the order of the rows; None where it is that of the table."""
+    import numpy as np
+
+    seed, column = params["seed"], params["stratify_by"]
+    if seed is None and column is None:
+        return None
+    rank = np.arange(height, dtype=np.int64) if seed is None else ranks(seed, height)
+    return _Order(rank if column is None else _even(strata(source, column), rank), rank)
+
+
+def strata(source: Path, column: str) -> NDArray[np.int64]:
+    """Returns the number of each row's group, of the shape (rows,); rows without a value are a group too."""
+    import polars as pl
+
+    require_columns(source, [column])
+    values = read_table(source, columns=[column])[column]
+    groups: NDArray[np.int64] = values.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+    return groups
+
+
+def _even(groups: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns an order in which every stretch has about its share of each group.
+
+    The j-th of a group's m rows goes to the place (j + 1/2) / m of the whole; ties go by rank.
+    """
+    import numpy as np
+
+    by_group = np.lexsort((rank, groups))
+    sizes = np.bincount(groups)
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    inside = np.arange(len(groups)) - starts[groups[by_group]]
+    place = np.empty(len(groups))
+    place[by_group] = (inside + 0.5) / sizes[groups[by_group]]
+    cut = np.empty(len(groups), dtype=np.int64)
+    cut[np.lexsort((rank, place))] = np.arange(len(groups), dtype=np.int64)
+    return cut
 
 
 # Any: JSON.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dreamsmk.bundles import BundleOptions, add_bundle, compare_bundle, open_bundle, write_bundle
-from dreamsmk.calls.cache import Selection
+from dreamsmk.calls.caching.cache import Selection
 from dreamsmk.errors import SettingsError
 from dreamsmk.store import ActionStore
 from tests.unit.bundles.conftest import FINGERPRINT, PROMPT, make_request, make_response

@@ -9,7 +9,7 @@ import pytest
 
 from dreamsmk.calls import SqliteCallCache
 from dreamsmk.store import Home
-from tests.unit.calls.batches import Desk, prompts
+from tests.unit.calls.batches.desk import Desk, prompts
 from tests.unit.cli.conftest import Ask
 from tests.wire import WireServer
 from tests.wire.asking import KEY

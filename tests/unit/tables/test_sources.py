@@ -175,3 +175,31 @@ def test_a_missing_column_is_an_error_that_names_the_nearest(tmp_path):
 )
 def test_a_table_is_known_by_its_suffix(name, expected):
     assert is_table_path(name) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("a.csv", "a,b,a\n1,2,3\n", "the column 'a' is there twice"),
+        ("a.csv", "\n\na,b,a\n1,2,3\n4\n", "the column 'a' is there twice"),
+        ("a.tsv", "x y\tx y\n1\t2\n", "the column 'x y' is there twice"),
+        ("a.csv", "a,,\n1,2,3\n", "two columns have no name"),
+        ("a.csv", '"a\nb","a\nb"\n1,2\n', "is there twice"),
+    ],
+)
+@pytest.mark.parametrize("ask", [read_table, column_names])
+def test_a_column_that_is_there_twice_is_an_error(tmp_path, ask, name, content, what):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(TableError, match=what) as caught:
+        ask(tmp_path / name)
+    assert caught.value.where == f"{tmp_path / name}, header"
+
+
+def test_a_column_that_only_looks_renamed_is_a_column(tmp_path):
+    (tmp_path / "a.csv").write_text("a,a_duplicated_0\n1,2\n")
+    assert read_table(tmp_path / "a.csv").rows() == [(1, 2)]
+
+
+def test_a_file_may_be_read_as_one_of_another_suffix(tmp_path):
+    (tmp_path / "a.data").write_text('{"a": 1}\n')
+    assert scan_table(tmp_path / "a.data", ".jsonl").collect().rows() == [(1,)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import polars
 from dreamsmk.calls import CachedModel, SqliteCallCache
 from dreamsmk.providers import resolve_identity
 from dreamsmk.settings import ModelSpec, validate_params
+from dreamsmk.smk.checks import columns_of
 from dreamsmk.smk.meta import load_meta
+from dreamsmk.tables import row_count
 from dreamsmk.tasks.context import Context
 
 
@@ -57,10 +59,16 @@ class Desk:
         return path
 
     def run(
-        self, rule: str, inputs: Mapping[str, Path], outputs: tuple[str, ...] = ("table",), /, **params: Any
+        self,
+        rule: str,
+        inputs: Mapping[str, Path | Sequence[Path]],
+        outputs: tuple[str, ...] = ("table",),
+        /,
+        **params: Any,
     ) -> dict[str, polars.DataFrame]:
-        """Runs the task of a rule and returns the tables that it made, by role."""
+        """Runs the task of a rule and returns the tables that it made, by role; an input is one file or several."""
         meta = load_meta(rule)
+        paths = {role: [given] if isinstance(given, Path) else list(given) for role, given in inputs.items()}
         made = {role: self.folder / f"made_{role}.parquet" for role in outputs}
         for path in made.values():
             path.unlink(missing_ok=True)
@@ -75,7 +83,7 @@ class Desk:
 
             context = Context(
                 params=validate_params(meta.params, params, where=rule),
-                inputs={role: [path] for role, path in inputs.items()},
+                inputs=paths,
                 outputs=made,
                 scratch=self.folder,
                 model=model,
@@ -88,7 +96,7 @@ class Desk:
                     opened.close()
         self.facts = context.facts
         tables = {role: polars.read_parquet(path) for role, path in made.items()}
-        self._check_promises(rule, context.params, inputs, tables)
+        self._check_promises(rule, context.params, {role: given[0] for role, given in paths.items()}, tables)
         return tables
 
     def sent(self) -> int:
@@ -98,13 +106,17 @@ class Desk:
     def _check_promises(
         self, rule: str, params: Mapping[str, Any], inputs: Mapping[str, Path], tables: Mapping[str, polars.DataFrame]
     ) -> None:
-        """Asserts that the columns and rows that were promised before the task ran are those that it made."""
+        """Asserts that the columns and rows that were promised before the task ran are those that it made.
+
+        A promise of None says that they cannot be known before.
+        """
         meta = load_meta(rule)
         columns, rows = meta.load_columns(), meta.load_rows()
         assert columns is not None
         assert rows is not None
-        have = {role: polars.read_parquet(path) for role, path in inputs.items() if path.suffix == ".parquet"}
-        names = columns(params, {role: table.columns for role, table in have.items()})
-        assert {role: table.columns for role, table in tables.items()} == {role: names[role] for role in tables}
-        heights = rows(params, {role: table.height for role, table in have.items()})
-        assert {role: table.height for role, table in tables.items()} == {role: heights[role] for role in tables}
+        names = columns(params, {role: columns_of(meta.inputs.get(role), path) for role, path in inputs.items()})
+        have = {role: row_count(path) for role, path in inputs.items() if meta.inputs[role].kind == "table"}
+        heights = rows(params, have)
+        for role, table in tables.items():
+            assert names[role] is None or table.columns == names[role]
+            assert heights[role] is None or table.height == heights[role]

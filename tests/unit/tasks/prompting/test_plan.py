@@ -31,10 +31,10 @@ class Remembering(CachedModel):
 
     asked: list[Request]
 
-    def answer(self, requests: Iterable[Request], *, total: int | None = None) -> Iterator[Any]:
+    def outcomes(self, requests: Iterable[Request], **given: Any) -> Iterator[Any]:
         kept = list(requests)
         self.asked = [*getattr(self, "asked", []), *kept]
-        return super().answer(kept, total=total)
+        return super().outcomes(kept, **given)
 
 
 TASKS = {
@@ -42,10 +42,13 @@ TASKS = {
     "process_with_prompt": {"model": "teacher", "inputs": "text", "instruction": "Repeat it.", "temperature": 0.5},
     "generate_sample": {"models": {"before": "teacher", "after": "teacher"}, "inputs": "text", "n": 2},
 }
+SCHEMA = {"type": "object", "properties": {"title": {"type": "string"}}}
+ADDED = {"schema": SCHEMA, "repairs": 0, "max_failures": 3, "fail_on": ["empty"]}
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_plan_is_what_is_asked(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [{}, ADDED], ids=["plain", "with a schema"])
+def test_the_plan_is_what_is_asked(name: str, more: dict[str, Any], tmp_path: Path) -> None:
     meta = load_meta(name)
     (tmp_path / "in.csv").write_text(TEXTS)
     with SqliteCallCache(tmp_path / "calls.db") as cache:
@@ -54,7 +57,7 @@ def test_the_plan_is_what_is_asked(name: str, tmp_path: Path) -> None:
 
         def context(chosen: Any) -> Context:
             return Context(
-                params=validate_params(meta.params, TASKS[name], where=name),
+                params=validate_params(meta.params, {**TASKS[name], **more}, where=name),
                 inputs={"table": [tmp_path / "in.csv"]} if meta.inputs.get("table") else {},
                 outputs={"table": tmp_path / "out.parquet"},
                 scratch=tmp_path,

@@ -1,0 +1,1 @@
+"""Calls through the batch APIs of services: gathered, submitted, watched and fetched."""

@@ -1,0 +1,1 @@
+"""What bounds calls: requests and tokens a minute, and budgets in tokens and money."""
