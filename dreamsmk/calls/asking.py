@@ -93,7 +93,7 @@ class RequestMaker:
             stop = values["stop"]
             values["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
         merged = Sampling(**values)
-        check_sampling(self._spec.provider, list(merged.given()), self._type().capabilities)
+        check_sampling(self._spec.provider, list(merged.given()), self._type().capabilities_of(self._spec))
         return merged
 
     def _type(self) -> type[Provider]:

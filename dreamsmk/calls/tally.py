@@ -118,5 +118,5 @@ class Tally:
         for reply in replies:
             if reply.refusal is not None or reply.finish_reason == "refusal":
                 self.refusals += 1
-            elif not reply.text and not any(getattr(reply, name) for name in _SCORES):
+            elif not reply.text.strip() and not any(getattr(reply, name) for name in _SCORES):
                 self.empty += 1

@@ -11,7 +11,7 @@ from dreamsmk.calls import CallRow
 from dreamsmk.calls.bounds.prices import Cost
 from dreamsmk.calls.caching.reply_json import decoded
 from dreamsmk.cli.cache_choice import existing_cache, listed_cost, minute, selection_of
-from dreamsmk.cli.table import print_table
+from dreamsmk.cli.table import print_table, short_model
 from dreamsmk.requests import Response
 
 # So many characters of a key tell a billion calls apart.
@@ -64,7 +64,7 @@ def _line(row: CallRow) -> dict[str, object]:
         "key": row.key.removeprefix("sha256:")[:KEY_CHARACTERS],
         "when": minute(row.created_at),
         "rule": row.rule or None,
-        "model": row.model,
+        "model": short_model(row.model),
         "in": reply.usage.input_tokens,
         "out": reply.usage.output_tokens,
         "usd": None if cost is None else f"{cost:.5f}",

@@ -11,7 +11,7 @@ from typing import Any
 
 from dreamsmk.calls import ModelCalls
 from dreamsmk.cli.cache_choice import cost_of_calls, existing_cache, minute, place_of, selection_of
-from dreamsmk.cli.table import print_table
+from dreamsmk.cli.table import print_table, short_model
 from dreamsmk.requests import Usage
 
 
@@ -46,7 +46,7 @@ def _line(row: ModelCalls) -> dict[str, object]:
     usage = row.usage
     return {
         "provider": row.provider if row.base_url is None else f"{row.provider} {row.base_url}",
-        "model": row.model,
+        "model": short_model(row.model),
         "calls": row.calls,
         "input": usage.input_tokens,
         "cached": usage.cached_input_tokens,

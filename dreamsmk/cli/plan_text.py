@@ -42,7 +42,7 @@ def footnotes(plan: Plan) -> list[str]:
         notes.append(
             "~ before rows and calls: an input is still to be made; equal texts and cached replies make it less"
         )
-    lines = {line.alias: line for job in plan.jobs for line in job.models if line.to_make != 0}
+    lines = {line.alias: line for job in plan.jobs for line in job.models if line.to_make != 0 and not line.is_open}
     if lines:
         bases = "; ".join(f"{alias}: {line.output_basis or 'not known'}" for alias, line in sorted(lines.items()))
         notes.append(f"tokens: estimates everywhere; in is characters / 4, out is by {bases}")

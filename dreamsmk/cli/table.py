@@ -16,6 +16,13 @@ def print_table(rows: Sequence[Mapping[str, object]]) -> None:
         print("  ".join(padded).rstrip())
 
 
+def short_model(model: str) -> str:
+    """Returns a model id as it fits into a table: of a digest, its first twelve digits."""
+    algorithm, _, digits = model.rpartition(":")
+    is_digest = algorithm.endswith("sha256") and len(digits) == 64
+    return f"{algorithm}:{digits[:12]}…" if is_digest else model
+
+
 def _shown(value: object) -> str:
     if value is None:
         return "-"

@@ -2,7 +2,8 @@
 
 Contract: the reply is a pure function of the request. It is `Echo <8 digits of the key>: <last user message>`, or one
 of `options: {replies: […]}`, chosen by the key; where a schema must be followed, a value that follows it; where a tool
-must be called, a call of it; where an embedding is wanted, a vector. It honours `max_tokens` and `stop` with one word
+must be called, a call of it; where an embedding is wanted, a vector; where labels are wanted, a score for each of
+`options: {labels: […]}`. It honours `max_tokens` and `stop` with one word
 as one token, and takes every other sampling value as part of the key.
 """
 
@@ -19,25 +20,25 @@ import orjson
 
 from dreamsmk.errors import RequestRejected, SettingsError
 from dreamsmk.providers.base import Capabilities, ServiceProvider, check_options, check_request
-from dreamsmk.providers.echo_values import echo_logprobs, echo_vector, follow
+from dreamsmk.providers.echo_values import echo_logprobs, echo_scores, echo_vector, follow
 from dreamsmk.providers.replies import cut_at_stop, utc_now
 from dreamsmk.requests import Request, Response, Sampling, ToolCall, Usage
 from dreamsmk.settings import ModelSpec, spec_fields
 
-OPTIONS = ("fail_on", "latency_seconds", "replies")
+OPTIONS = ("fail_on", "labels", "latency_seconds", "replies")
 
 
 class EchoProvider(ServiceProvider):
     """Repeats the last user message.
 
-    The options of the model spec are `replies` (the texts to answer with), `latency_seconds` (how long a reply takes)
-    and `fail_on` (a text; a prompt that holds it is rejected).
+    The options of the model spec are `replies` (the texts to answer with), `labels` (those that are scored where labels
+    are wanted), `latency_seconds` (how long a reply takes) and `fail_on` (a text; a prompt that holds it is rejected).
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
         sampling=frozenset(f.name for f in dataclasses.fields(Sampling)),
         fields=frozenset(f.name for f in spec_fields("identity")) - {"api"},
-        wanted=frozenset({"text", "embedding"}),
+        wanted=frozenset({"text", "embedding", "labels"}),
         has_tools=True,
         has_schema=True,
         has_images=True,
@@ -49,9 +50,12 @@ class EchoProvider(ServiceProvider):
         """Raises `SettingsError` for an unknown option, or one of a wrong type."""
         super().check(spec)
         check_options(spec, OPTIONS)
-        replies = spec.options.get("replies", ["…"])
-        if not isinstance(replies, list | tuple) or not replies or not all(isinstance(reply, str) for reply in replies):
-            raise SettingsError("the option 'replies' must be a list of at least one text", where="options: replies")
+        for name in ("replies", "labels"):
+            texts = spec.options.get(name, ["…"])
+            if not isinstance(texts, list | tuple) or not texts or not all(isinstance(text, str) for text in texts):
+                raise SettingsError(
+                    f"the option {name!r} must be a list of at least one text", where=f"options: {name}"
+                )
         latency_seconds = spec.options.get("latency_seconds", 0)
         if isinstance(latency_seconds, bool) or not isinstance(latency_seconds, int | float) or latency_seconds < 0:
             raise SettingsError("the option 'latency_seconds' must be a number", where="options: latency_seconds")
@@ -65,13 +69,17 @@ class EchoProvider(ServiceProvider):
         await asyncio.sleep(float(self.spec.options.get("latency_seconds", 0)))
         if fail_on and fail_on in last:
             raise RequestRejected(f"echo says 400: the prompt holds {fail_on!r}", status=400)
+        labels = self.spec.options.get("labels")
+        if request.wanted == "labels" and not labels:
+            raise RequestRejected("echo has no labels to score", hint="give it options: {labels: […]}")
         key = request.key().partition(":")[2]
         tool = _tool(request)
         text, finish_reason = (
             ("", "tool_calls") if tool is not None else _shorten(self._whole(key, last, request), request)
         )
-        if request.wanted == "embedding":
-            text = ""
+        scores = echo_scores(labels, key) if request.wanted == "labels" and labels else None
+        if request.wanted is not None:
+            text = "" if scores is None else max(scores, key=lambda label: scores[label])
         return Response(
             text=text,
             finish_reason=finish_reason,
@@ -86,6 +94,7 @@ class EchoProvider(ServiceProvider):
             tool_calls=() if tool is None else (_call(tool, key),),
             logprobs=None if request.sampling.logprobs is None else echo_logprobs(text, request.sampling.logprobs),
             embedding=echo_vector(last) if request.wanted == "embedding" else None,
+            labels=scores,
         )
 
     def _whole(self, key: str, last: str, request: Request) -> str:

@@ -1,10 +1,10 @@
-"""What the provider `echo` answers with that is no plain text: values that follow a schema, vectors, probabilities."""
+"""What `echo` answers with that is no plain text: values that follow a schema, vectors, scores, probabilities."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dreamsmk.requests import encoded_vector
@@ -104,6 +104,12 @@ def echo_vector(text: str) -> str:
             numbers[place] += digest[place] / 255 - 0.5
     length = math.sqrt(sum(number * number for number in numbers)) or 1.0
     return encoded_vector(number / length for number in numbers)
+
+
+def echo_scores(labels: Sequence[str], key: str) -> dict[str, float]:
+    """Returns a score for each label that the key decides; they add up to 1."""
+    parts = [hashlib.sha256(f"{key}{label}".encode()).digest()[0] + 1 for label in labels]
+    return {label: part / sum(parts) for label, part in zip(labels, parts, strict=True)}
 
 
 # Any: JSON.

@@ -41,7 +41,7 @@ def load_settings(config: Mapping[str, Any] | None, *, where: str = "config") ->
     given = {name: config[name] for name in SETTING_NAMES if config.get(name) is not None}
     _refuse_secrets(config, place)
     _refuse_near_misses(config, given, place)
-    values = plain_json(given, place)
+    values = {name: _from_command_line(name, value) for name, value in plain_json(given, place).items()}
     if isinstance(values.get("models"), dict):
         values["models"] = _present_models(values["models"])
     check_value(shared_schema(), values, place, noun="setting")
@@ -91,6 +91,13 @@ def _refuse_secret(value: object, place: Place) -> None:
     if value is not None:
         hint = "put it into the environment, and name the variable with api_key_env; then replace the key"
         raise SettingsError("the config holds a secret", where=str(place), hint=hint)
+
+
+# Any: JSON.
+def _from_command_line(name: str, value: Any) -> Any:
+    """Returns a setting as it was meant: Snakemake hands `--config offline=true` over as a text."""
+    is_switch = "boolean" in shared_schema()["properties"][name]["type"]
+    return value == "true" if is_switch and value in ("true", "false") else value
 
 
 # Any: JSON.

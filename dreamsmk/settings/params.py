@@ -2,7 +2,7 @@
 
 Contract: the validated params are plain JSON with every default filled in, the same whatever Python gave (tuples,
 paths, numpy scalars), and validating them again changes nothing. What a schema marks is found at any depth: `x-model`
-(an alias under `models:`), `x-column` (a column of an input role), `x-function` (a function of the user's, as
+(an alias under `models:`; what is wanted of the model where it is no text), `x-column` (a column of an input role), `x-function` (a function of the user's, as
 `scripts/steps.py:name`), `x-identity: false` (no part of the fingerprint), `x-identity: given` (part of it only where
 the value is not the default, so that a parameter that is added to a rule leaves earlier fingerprints as they are).
 """

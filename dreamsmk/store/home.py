@@ -122,14 +122,17 @@ class Home:
         """Yields the folders in which dreamsmk writes small files of its own."""
         for part in ("actions", "records"):
             yield from _shards(self.path / part)
+        yield self.path / "failures"
 
     def sizes(self) -> dict[str, list[Path]]:
         """Returns the paths of each part of the home, by its name."""
-        folders = ("actions", "blobs", "records", "scratch", "trash")
+        folders = ("actions", "blobs", "records", "scratch", "failures", "trash")
         parts = {name: [self.path / name] for name in folders}
         for database in (self.calls, self.batches, self.limits, self.digests, self.placements):
             # SQLite keeps what is not in the file yet beside it
             parts[database.stem] = [database.with_name(database.name + end) for end in ("", "-wal", "-shm")]
+        claims = self.calls.with_name(self.calls.name + ".claims")
+        parts["calls"] += [claims.with_name(claims.name + end) for end in ("", "-wal", "-shm")]
         return parts
 
 

@@ -127,7 +127,7 @@ def test_the_command_line_explains_what_was_built(built: Project) -> None:
     card = built.dreamsmk("card", "results/tweets.parquet", "--json")
     check_card(json.loads(card.stdout))
     stats = json.loads(built.dreamsmk("cache", "stats", "--json").stdout)
-    assert {row["provider"] for row in stats} == {"openai", "transformers"}
+    assert {row["provider"] for row in stats["models"]} == {"openai", "transformers"}
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path: Path, wire: WireServer, tiny_model: Path) -> None:

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dreamsmk.providers.local.quiet import quiet_torchao
+
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
@@ -19,7 +21,7 @@ def quiet_libraries() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_torchao():
             # peft 0.21 asks transformers for it by its old name; delete this when it does not
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
             yield

@@ -323,6 +323,11 @@ def test_a_password_in_the_cache_is_refused_and_not_shown(cache):
     assert KEY not in message({"cache": cache})
 
 
+@pytest.mark.parametrize(("given", "meant"), [(True, True), ("true", True), ("false", False), (None, False)])
+def test_a_switch_may_come_from_the_command_line_of_snakemake(given, meant):
+    assert load_settings({"offline": given}).offline is meant
+
+
 def test_the_home_and_the_cache_are_as_written(monkeypatch):
     monkeypatch.setenv("DREAMSMK_HOME", "/elsewhere")
     settings = load_settings({"home": "here", "cache": "calls.db"})
