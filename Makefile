@@ -31,7 +31,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check workflow rules
+	$(BIN)/snakefmt --check workflow rules examples
 	$(BIN)/snakemake --lint
 
 docs: install

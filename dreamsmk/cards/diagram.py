@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamsmk.cards.markup import number
+from dreamsmk.cards.pieces import is_of_piece
 
 MOST_STEPS = 40
 _PLAIN_ROLES = frozenset({"table", "tables", "input"})
@@ -14,7 +15,7 @@ _PLAIN_ROLES = frozenset({"table", "tables", "input"})
 
 # Any: JSON.
 def diagram(card: Mapping[str, Any]) -> str:
-    """Returns the graph. Above `MOST_STEPS` steps, those of one rule are drawn as one."""
+    """Returns the graph. Above `MOST_STEPS` steps, those of one rule are drawn as one; those over pieces always."""
     together = len(card["steps"]) > MOST_STEPS
     node = {step["step"]: _node(step, together) for step in card["steps"]}
     lines = dict.fromkeys([*_source_lines(card, node), *_model_lines(card, node), *_step_lines(card, node)])
@@ -25,7 +26,7 @@ def diagram(card: Mapping[str, Any]) -> str:
 
 # Any: JSON.
 def _node(step: Mapping[str, Any], together: bool) -> str:
-    return "rule_" + re.sub(r"\W", "_", step["name"]) if together else f"step{step['step']}"
+    return "rule_" + re.sub(r"\W", "_", step["name"]) if together or is_of_piece(step) else f"step{step['step']}"
 
 
 # Any: JSON.

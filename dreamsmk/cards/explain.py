@@ -6,11 +6,12 @@ Contract: for the user's own terminal, so paths stand as they were recorded. Pur
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dreamsmk.cards.markup import duration, moment, number
-from dreamsmk.cards.trace import Step, Target, Trace
+from dreamsmk.cards.pieces import is_piece, without_number
+from dreamsmk.cards.trace import Edge, Step, Target, Trace
 
 _WIDTH = 100
 
@@ -99,26 +100,35 @@ def _tree(trace: Trace, root: Step) -> list[str]:
     """Returns the ancestors as a tree. A step that was already drawn is only named, so that the tree stays short."""
     lines = [f"    {_node(root)}"]
     drawn = {root.number}
-    stack = [(root, "    ", iter(enumerate(root.inputs)))]
+    stack = [("    ", *_branches(root))]
     while stack:
-        step, margin, edges = stack[-1]
+        margin, count, edges = stack[-1]
         upcoming = next(edges, None)
         if upcoming is None:
             stack.pop()
             continue
-        position, edge = upcoming
-        is_last = position == len(step.inputs) - 1
+        position, (edge, pieces) = upcoming
+        is_last = position == count - 1
         head = f"{margin}{'└─' if is_last else '├─'} {edge.role}: "
         if edge.producer is None:
             lines.append(f"{head}{edge.path} (source)")
             continue
         maker = trace.step(edge.producer)
         again = maker.number in drawn
-        lines.append(f"{head}{edge.path}, {_node(maker)}{' (see above)' if again and maker.inputs else ''}")
+        told = f" (one of {pieces} pieces)" if pieces > 1 else ""
+        lines.append(f"{head}{edge.path}{told}, {_node(maker)}{' (see above)' if again and maker.inputs else ''}")
         if not again:
             drawn.add(maker.number)
-            stack.append((maker, margin + ("   " if is_last else "│  "), iter(enumerate(maker.inputs))))
+            stack.append((margin + ("   " if is_last else "│  "), *_branches(maker)))
     return lines
+
+
+def _branches(step: Step) -> tuple[int, Iterator[tuple[int, tuple[Edge, int]]]]:
+    """Returns how many inputs of a step are drawn, and those: the first of the pieces of a table stands for all."""
+    drawn: dict[object, list[Edge]] = {}
+    for position, edge in enumerate(step.inputs):
+        drawn.setdefault((edge.role, without_number(edge.path)) if is_piece(edge.path) else position, []).append(edge)
+    return len(drawn), enumerate((edges[0], len(edges)) for edges in drawn.values())
 
 
 def _node(step: Step) -> str:

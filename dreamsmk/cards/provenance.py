@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dreamsmk.cards.description import NOT_RECORDED, NOT_STATED, unique
 from dreamsmk.cards.diagram import MOST_STEPS, diagram
 from dreamsmk.cards.environment import environment_section, reproduce_section
 from dreamsmk.cards.markup import code, duration, escaped, fenced, folded, link, moment, number, table
+from dreamsmk.cards.pieces import together, without_number
 from dreamsmk.cards.training import training_section
+
+# More steps than this are told by the first three and the last.
+MOST_NUMBERS = 12
 
 
 # Any: JSON.
@@ -31,24 +35,36 @@ def provenance_sections(card: Mapping[str, Any]) -> list[str]:
 
 # Any: JSON.
 def _pipeline(card: Mapping[str, Any]) -> str:
-    lines = [_step_line(step) for step in card["steps"][:MOST_STEPS]]
-    if len(card["steps"]) > MOST_STEPS:
-        lines.append(f"\n… and {len(card['steps']) - MOST_STEPS} more, all in the JSON card.")
+    steps = together(card["steps"])
+    lines = [_step_line(group) for group in steps[:MOST_STEPS]]
+    if len(steps) > MOST_STEPS:
+        lines.append(f"\n… and {len(steps) - MOST_STEPS} more, all in the JSON card.")
     records = folded("Every step: time, licence, fingerprint, parameters", _records(card))
     return f"## How it was made\n\n{fenced(diagram(card), 'mermaid')}\n\n" + "\n".join(lines) + f"\n\n{records}"
 
 
 # Any: JSON.
-def _step_line(step: Mapping[str, Any]) -> str:
+def _step_line(group: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the line of a step, or of those over the pieces of one rule."""
+    step = group[0]
     asked = [m for m in step["models"] if m["calls"]]
     told = [step["title"]]
     if asked:
         told.append("asks " + ", ".join(f"{m['name']}{_sampling(m['sampling'])}" for m in asked))
-    paths = ", ".join(code(output["path"]) for output in step["outputs"].values())
-    rows = f" ({number(step['rows'])} rows)" if step["rows"] is not None else ""
-    makers = sorted({e["made_by"] for entries in step["inputs"].values() for e in entries if e["made_by"]})
-    after = f", from step{'s' if len(makers) > 1 else ''} {', '.join(map(str, makers))}" if makers else ""
-    return f"{step['step']}. **{escaped(step['name'])}**{after}: {escaped('; '.join(told))} → {paths}{rows}"
+    written = [output["path"] for output in step["outputs"].values()]
+    paths = ", ".join(code(path if len(group) == 1 else without_number(path)) for path in written)
+    counts = [one["rows"] for one in group if one["rows"] is not None]
+    rows = f" ({number(sum(counts))} rows)" if counts else ""
+    makers = sorted({e["made_by"] for one in group for es in one["inputs"].values() for e in es if e["made_by"]})
+    pieces = f", in {len(group)} pieces (steps {_numbers([one['step'] for one in group])})" if len(group) > 1 else ""
+    after = f", from step{'s' if len(makers) > 1 else ''} {_numbers(makers)}" if makers else ""
+    told_all = escaped("; ".join(told))
+    return f"{step['step']}. **{escaped(step['name'])}**{pieces}{after}: {told_all} → {paths}{rows}"
+
+
+def _numbers(steps: Sequence[int]) -> str:
+    shown = [str(step) for step in steps]
+    return ", ".join(shown if len(shown) <= MOST_NUMBERS else [*shown[:3], "…", shown[-1]])
 
 
 # Any: JSON.
@@ -85,7 +101,7 @@ def _records(card: Mapping[str, Any]) -> str:
             ]
         )
     parts = [table(header, rows)]
-    for step in card["steps"][:MOST_STEPS]:
+    for step in [group[0] for group in together(card["steps"])[:MOST_STEPS]]:
         rest = {
             name: value for name, value in step["params"].items() if name not in step["prompts"] and value is not None
         }

@@ -7,8 +7,8 @@ without the two parameters of our own, with wildcards filled in, validated, with
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Collection, Iterator, Mapping
+from copy import copy, deepcopy
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from dreamsmk.calls import is_url
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.settings import Settings, load_settings, validate_params
+from dreamsmk.smk.free_roles import with_roles_of
 from dreamsmk.smk.meta import RuleMeta, load_meta
 from dreamsmk.store import Home
 
@@ -65,6 +66,21 @@ class Binding:
         """The digests of files, remembered."""
         return open_memo(self.home)
 
+    # Any: Snakemake's lists of files.
+    def for_files(self, inputs: Any, outputs: Any, folders: Collection[str]) -> Binding:
+        """Returns the binding with the roles that these files have, where the rule leaves their names open.
+
+        Args:
+            inputs: The inputs of a rule of a workflow, or of a job.
+            outputs: Its outputs.
+            folders: Those of the outputs that are folders.
+        """
+        if not self.meta.free_roles:
+            return self
+        bound = copy(self)
+        bound.meta = with_roles_of(self.meta, inputs, outputs, folders)
+        return bound
+
     # Any: YAML.
     def params(self, raw: Mapping[str, Any], *, where: str) -> dict[str, Any]:
         """Returns validated parameters with defaults filled in.
@@ -93,7 +109,11 @@ def binding_of(rule: Any) -> Binding | None:
     """Returns the binding of a rule of a workflow; None if the rule is not one of ours."""
     value = getattr(rule.params, FINGERPRINT_PARAM, None)
     binding = getattr(value, "binding", None)
-    return binding if isinstance(binding, Binding) else None
+    if not isinstance(binding, Binding):
+        return None
+    if not binding.meta.free_roles:
+        return binding
+    return binding.for_files(rule.input, rule.output, {str(path) for path in rule.output if path.is_directory})
 
 
 # Any: Snakemake's Rule and Wildcards.

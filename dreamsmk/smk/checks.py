@@ -8,7 +8,7 @@ that will make them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from dreamsmk.providers.base import check_sampling
 from dreamsmk.settings import Settings, column_references, function_references, model_aliases
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
 from dreamsmk.smk.identify import spec_of
+from dreamsmk.smk.index_models import check_index_model, is_looked_up
 from dreamsmk.smk.meta import Role, RuleMeta
 from dreamsmk.smk.roles import paths_by_role
 from dreamsmk.tables import column_names, is_table_path, row_count
@@ -41,8 +42,15 @@ def check_jobs(workflow: Any) -> None:
             paths_by_role(job.output, binding.meta.outputs, where=f"{where}, output")
             check_functions(binding.meta, params, where=where)
             check_models(binding.meta, params, binding.settings, where=where)
+            if is_looked_up(binding):
+                for maker in workflow.dag.dependencies[job]:
+                    if made_by := binding_of(maker.rule):
+                        maker_params = made_by.params(job_params(maker), where=f"rule {maker.rule.name}")
+                        check_index_model(binding, params, made_by, maker_params, where=where)
             known = columns.of_inputs(job, binding.meta.inputs, inputs)
             check_columns(binding.meta, params, known, where=where)
+            for path, others in columns.of_further_inputs(job, binding.meta.inputs, inputs):
+                check_columns(binding.meta, params, others, where=f"{where}, {path}")
             columns.of_outputs(job)
             _check_rows(binding.meta.inputs, inputs, columns, job, where)
 
@@ -99,7 +107,15 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
             with contextlib.suppress(*(MissingCredentials, MissingExtra) if is_offline else ()):
                 provider.check(spec)
             taken = provider.capabilities_of(spec)
-            check_sampling(spec.provider, values, taken)
+            wanted = _wanted(meta, position)
+            if wanted not in taken.wanted:
+                raise SettingsError(
+                    f"the provider {spec.provider!r} gives no {wanted}",
+                    where=f"{where}, params.{position}",
+                    hint=f"it gives {', '.join(sorted(taken.wanted))}",
+                )
+            # sampling is for the model that writes, not for one that embeds beside it
+            check_sampling(spec.provider, values if wanted == "text" else [], taken)
             if params.get("images") is not None and not taken.has_images:
                 raise SettingsError(f"the provider {spec.provider!r} takes no images")
             if budgets and not is_offline:
@@ -107,6 +123,12 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
         except DreamsmkError as exc:
             exc.where = exc.where or f"{where}, model {alias!r}"
             raise
+
+
+def _wanted(meta: RuleMeta, position: str) -> str:
+    """Returns what a rule wants of the model at a position: what its `x-model` says, else a text."""
+    mark = meta.params["properties"].get(position.partition("/")[0], {}).get("x-model")
+    return mark if isinstance(mark, str) else "text"
 
 
 # Any: JSON.
@@ -171,6 +193,14 @@ class _Columns:
     ) -> dict[str, list[str] | None]:
         """Returns the columns of the inputs of a job by role; None where they cannot be known yet."""
         return {role: self._of_input(job, roles.get(role), paths[0]) for role, paths in inputs.items() if paths}
+
+    def of_further_inputs(
+        self, job: Any, roles: Mapping[str, Role], inputs: Mapping[str, list[Path]]
+    ) -> Iterator[tuple[Path, dict[str, list[str] | None]]]:
+        """Yields every input after the first of its role, with its columns by role."""
+        for role, paths in inputs.items():
+            for path in paths[1:]:
+                yield path, {role: self._of_input(job, roles.get(role), path)}
 
     def _of_input(self, job: Any, role: Role | None, path: Path) -> list[str] | None:
         maker = self._maker(job, path)

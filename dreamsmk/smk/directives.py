@@ -7,17 +7,21 @@ stat will do, and none loads a heavy library.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dreamsmk.errors import DreamsmkError, SettingsError
 from dreamsmk.settings import ModelSpec, model_aliases
 from dreamsmk.smk.again import ask_again_since
-from dreamsmk.smk.binding import Binding, binding_of, raw_params
+from dreamsmk.smk.binding import MODULE_PARAM, Binding, binding_of, raw_params
 from dreamsmk.smk.identify import identify
 from dreamsmk.smk.meta import rules_folder
+from dreamsmk.smk.outdated import Makers
 from dreamsmk.smk.roles import paths_by_role
+from dreamsmk.store.placements import open_placements
 
 # More than this many threads do not make one local model faster on any machine that was measured; Snakemake lowers
 # the number to what `--cores` allows.
@@ -25,10 +29,30 @@ LOCAL_THREADS = 8
 
 INVALID = "invalid"
 DAMAGED = "damaged"
+OUTDATED = "outdated"
 
 # The attribute of a workflow that is set while Snakemake finds out what to run: a function that gives the placements of
 # a home as they were when it began.
 PLANNING = "_dreamsmk_placements"
+_LOOKS_AT_OUTPUTS = "_dreamsmk_looks_at_outputs"
+
+
+# Any: Snakemake's Workflow.
+@contextmanager
+def planning(workflow: Any, *, looks_at_outputs: bool = True) -> Iterator[None]:
+    """Says that Snakemake is finding out what to run.
+
+    Args:
+        workflow: The workflow.
+        looks_at_outputs: Whether a damaged output is a reason. It is none for who only looks: `explain` tells damaged
+            outputs itself, and compares what is in them.
+    """
+    setattr(workflow, PLANNING, lru_cache(lambda home: open_placements(home).snapshot()))
+    setattr(workflow, _LOOKS_AT_OUTPUTS, looks_at_outputs)
+    try:
+        yield
+    finally:
+        setattr(workflow, PLANNING, None)
 
 
 class Fingerprint:
@@ -47,6 +71,7 @@ class Fingerprint:
     def __init__(self, workflow: Any, config: Any, name: str) -> None:
         self.workflow = workflow
         self.binding = Binding(config, name)
+        self._makers = Makers(workflow)
         # how many rules the workflow had when it was last asked, and those of them that have this parameter
         self._read: tuple[int, list[Any]] = (0, [])
         _declare(self)
@@ -55,22 +80,26 @@ class Fingerprint:
     def __call__(self, wildcards: Any, **offered: Any) -> str:
         """Returns the fingerprint of a job, or `INVALID` where it has none."""
         rule = self._rule(offered["output"])
+        binding = binding_of(rule) or self.binding
         try:
             where = f"rule {rule.name}"
-            params = self.binding.params(raw_params(rule, wildcards, offered), where=where)
-            inputs = paths_by_role(offered["input"], self.binding.meta.inputs, where=where)
-            outputs = paths_by_role(offered["output"], self.binding.meta.outputs, where=where)
+            params = binding.params(raw_params(rule, wildcards, offered), where=where)
+            inputs = paths_by_role(offered["input"], binding.meta.inputs, where=where)
+            outputs = paths_by_role(offered["output"], binding.meta.outputs, where=where)
             fingerprint = identify(
-                self.binding.meta,
+                binding.meta,
                 params,
                 inputs,
                 outputs=outputs,
-                settings=self.binding.settings,
-                memo=self.binding.memo,
-                extra=extra_identity(self.binding, inputs, params),
+                settings=binding.settings,
+                memo=binding.memo,
+                extra=extra_identity(binding, inputs, params),
             ).fingerprint
-            if self.is_planning and self._is_damaged(fingerprint, outputs):
-                return f"{DAMAGED} {fingerprint}"
+            if self.is_planning:
+                if self._is_damaged(fingerprint, outputs):
+                    return f"{DAMAGED} {fingerprint}"
+                if self._has_outdated(inputs):
+                    return f"{OUTDATED} {fingerprint}"
             return fingerprint
         except (DreamsmkError, OSError):
             # the graph's check reports it, in words; here Snakemake would wrap it in a trace
@@ -83,6 +112,8 @@ class Fingerprint:
 
     def _is_damaged(self, fingerprint: str, outputs: Mapping[str, list[Path]]) -> bool:
         """Says whether an output is no longer what this fingerprint put there: Snakemake never looks at outputs."""
+        if not getattr(self.workflow, _LOOKS_AT_OUTPUTS, True):
+            return False
         snapshot, memo = getattr(self.workflow, PLANNING)(self.binding.home), self.binding.memo
         for path in (path for paths in outputs.values() for path in paths):
             made_by, digest = snapshot.at(path) or ("", "")
@@ -90,6 +121,11 @@ class Fingerprint:
                 return True
         return False
 
+    def _has_outdated(self, inputs: Mapping[str, list[Path]]) -> bool:
+        snapshot = getattr(self.workflow, PLANNING)(self.binding.home)
+        return self._makers.has_outdated((path for paths in inputs.values() for path in paths), snapshot)
+
+    # Any: Snakemake's list of files and Rule.
     def _rule(self, output: Any) -> Any:
         """Finds the rule that is asking: `use rule a as b` makes two rules share this object."""
         rules = list(self.workflow.rules)
@@ -154,17 +190,26 @@ def wrapper() -> str:
 
 
 def module_of(config: Any, name: str) -> Callable[..., Any]:
-    """Returns the function that hands a job its rule in the library, the module's config, and since when replies count.
+    """Returns the function that hands a job what it cannot see: its rule in the library, the module's config, and more.
 
-    It names `input`, and so Snakemake neither records nor compares its value: what of the config matters is in the
-    fingerprint.
+    That is since when replies count, and which of its outputs are folders. It names `input`, and so Snakemake neither
+    records nor compares its value: what of the config matters is in the fingerprint.
     """
     replies_since = ask_again_since()  # now, when the rule is read: before any job of the run
 
-    def module(wildcards: Any, input: Any) -> Any:
-        return {"rule": name, "config": dict(config or {}), "replies_since": replies_since}
+    def module(wildcards: Any, input: Any, output: Any = ()) -> Any:
+        made = [str(path) for path in output if any(pattern.match(path) for pattern in folders)]
+        return {"rule": name, "config": dict(config or {}), "replies_since": replies_since, "folders": made}
 
+    folders: list[Any] = []  # Any: Snakemake's files
+    module.folders = folders  # type: ignore[attr-defined]
     return _declare(module)
+
+
+# Any: Snakemake's Rule.
+def note_folders(rule: Any) -> None:
+    """Notes which outputs of a rule are folders: Snakemake tells its rules, and not its jobs."""
+    getattr(rule.params, MODULE_PARAM).folders.extend(path for path in rule.output if path.is_directory)
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -7,7 +7,6 @@ reports wrong parameters when the job starts instead of before.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, nearest
@@ -15,14 +14,14 @@ from dreamsmk.settings import model_aliases
 from dreamsmk.smk.accelerate import accelerate
 from dreamsmk.smk.afterwards import keep_books
 from dreamsmk.smk.binding import Binding, binding_of, raw_params
+from dreamsmk.smk.braces import keep_braces
 from dreamsmk.smk.checks import check_jobs
-from dreamsmk.smk.directives import PLANNING
+from dreamsmk.smk.directives import note_folders, planning
 from dreamsmk.smk.identify import local_folders, spec_of
 from dreamsmk.smk.meta import rule_names
 from dreamsmk.smk.refusal import refusal
 from dreamsmk.smk.roles import ADAPTER_PREFIX, MODEL_PREFIX
 from dreamsmk.smk.scatter import scatter_rules, target_gathered
-from dreamsmk.store.placements import open_placements
 
 _INSTALLED = "_dreamsmk_installed"
 
@@ -52,11 +51,8 @@ def install(workflow: Any) -> None:
 
     def build_dag() -> None:
         assert build is not None
-        setattr(workflow, PLANNING, lru_cache(lambda home: open_placements(home).snapshot()))
-        try:
+        with planning(workflow):
             build()
-        finally:
-            setattr(workflow, PLANNING, None)
         if workflow.is_main_process:
             _translated(lambda: check_jobs(workflow))
 
@@ -78,6 +74,9 @@ def complete(workflow: Any, name: str) -> None:
 
 def _complete(workflow: Any, rule: Any, binding: Binding) -> None:
     _set_log(workflow, rule)
+    keep_braces(rule, binding.meta)
+    if binding.meta.free_roles:
+        note_folders(rule)
     binding.settings  # noqa: B018 - a wrong config is reported here, before anything is worked out
     for name, folder in _model_inputs(workflow, rule, binding).items():
         if not hasattr(rule.input, name):

@@ -73,6 +73,7 @@ def read_job(snakemake: Any) -> Job:
     """Returns a job as Snakemake describes it."""
     module = snakemake.params[MODULE_PARAM]
     binding = Binding(module["config"], module["rule"])
+    binding = binding.for_files(snakemake.input, snakemake.output, module["folders"])
     where = f"rule {snakemake.rule}"
     raw = {key or f"parameter {i + 1}": value for i, (key, value) in enumerate(snakemake.params._allitems())}
     targets = paths_by_role(snakemake.output, binding.meta.outputs, where=f"{where}, output")

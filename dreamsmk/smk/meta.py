@@ -15,11 +15,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dreamsmk.errors import SettingsError, nearest
-from dreamsmk.tasks import Plan, Rows, Task
+from dreamsmk.tasks import Plan, Reads, Rows, Task
 
 # `schema`: a file with a JSON Schema, whose properties are what a table has as columns.
 Kind = Literal["table", "file", "folder", "schema"]
 Columns = Callable[[Mapping[str, Any], Mapping[str, Sequence[str] | None]], dict[str, list[str] | None]]
+
+# Refuses, by a SettingsError, parameters with which a rule is not row-wise. Any: JSON.
+CheckRowWise = Callable[[Mapping[str, Any]], None]
+
+# The parameter that makes a row-wise rule in shards, and the group that describes it.
+SHARDS_PARAM = SHARDS_GROUP = "shards"
 
 # Any: JSON. From the home, the inputs by role, the config and the parameters.
 ExtraIdentity = Callable[[Path, Mapping[str, list[Path]], Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
@@ -51,6 +57,7 @@ class RuleMeta:
         include: The groups of shared parameters that it has.
         row_wise: The input whose rows are treated each by itself, so that the rule can be made in shards; None where
             what becomes of a row depends on others.
+        free_roles: Whether a workflow may give it inputs and outputs of other names.
     """
 
     name: str
@@ -68,6 +75,7 @@ class RuleMeta:
     extra_identity: str | None = None
     include: Sequence[str] = ()
     row_wise: str | None = None
+    free_roles: bool = False
 
     def load_task(self) -> Task:
         """Returns the function that makes the outputs."""
@@ -106,6 +114,12 @@ class RuleMeta:
         module, _, _ = self.task.partition(":")
         plan: Plan | None = getattr(import_module(module), "plan", None)
         return plan
+
+    def load_reads(self) -> Reads | None:
+        """Returns the function that tells which columns the task reads that no parameter marks, where there is one."""
+        module, _, _ = self.task.partition(":")
+        reads: Reads | None = getattr(import_module(module), "reads", None)
+        return reads
 
 
 def rules_folder() -> Path:
@@ -149,6 +163,7 @@ def load_meta(name: str) -> RuleMeta:
         extra_identity=meta.get("extra_identity"),
         include=include,
         row_wise=row_wise,
+        free_roles=meta.get("free_roles", False),
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, nearest
+from dreamsmk.smk.directives import planning
 
 # Where Snakemake looks for a workflow when it is not told (`snakemake.common.SNAKEFILE_CHOICES`).
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
@@ -141,7 +142,8 @@ def _build(workflow: Any, targets: list[str]) -> None:
     workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)
     workflow.persistence.drop_iocache = lambda: None
     # the class's own method: the one that `install` put on the object would also check the jobs
-    type(workflow)._build_dag(workflow)
+    with planning(workflow, looks_at_outputs=False):
+        type(workflow)._build_dag(workflow)
 
 
 # Any: Snakemake's Workflow.

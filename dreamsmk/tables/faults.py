@@ -41,7 +41,7 @@ def first_bad_json_row(path: Path, *, only_with: bytes = b"", whole: bool = Fals
             try:
                 value = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
             except orjson.JSONDecodeError as exc:
-                return Fault(number + exc.lineno - 1, f"not valid JSON: {exc.msg}")
+                return Fault(number + exc.lineno - 1 if whole else number, f"not valid JSON: {exc.msg}")
             if not whole and not isinstance(value, dict):
                 return Fault(number, "not a JSON object")
     return None

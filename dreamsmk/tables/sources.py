@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamsmk.errors import TableError, nearest
-from dreamsmk.tables.csv_header import refuse_repeated
+from dreamsmk.tables.csv_header import true_names
 from dreamsmk.tables.faults import first_bad_csv_row, first_bad_json_row
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def column_names(path: PathLike) -> list[str]:
     with reading(table):
         separator = "\t" if suffix == ".tsv" else ","
         names = pl.scan_csv(table, glob=False, separator=separator, infer_schema=False).collect_schema().names()
-        refuse_repeated(names, table, separator)
-        return names
+        return true_names(names, table, separator)
 
 
 def row_count(path: PathLike) -> int:
@@ -159,9 +158,11 @@ def _scan(path: Path, suffix: str) -> pl.LazyFrame:
         return pl.scan_parquet(name, glob=False, hive_partitioning=False)
     if suffix in (".csv", ".tsv"):
         separator = "\t" if suffix == ".tsv" else ","
-        frame = pl.scan_csv(name, glob=False, separator=separator, infer_schema_length=None)
-        refuse_repeated(frame.collect_schema().names(), path, separator)
-        return frame
+        schema = pl.scan_csv(name, glob=False, separator=separator, infer_schema_length=None).collect_schema()
+        names = true_names(schema.names(), path, separator)
+        # a frame that infers holds all of the file in memory when it is collected (polars 2.1)
+        frame = pl.scan_csv(name, glob=False, separator=separator, schema=schema)
+        return frame if names == schema.names() else frame.rename(dict(zip(schema.names(), names, strict=True)))
     if suffix == ".txt":
         return pl.scan_lines(name, name=TEXT_COLUMN, glob=False)
     if suffix == ".json":

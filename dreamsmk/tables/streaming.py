@@ -120,8 +120,9 @@ class TableWriter:
         if expected is None:
             self._types = dict(frame.schema)
             return frame
+        present = frozenset(frame.columns)
         for name in [*expected, *frame.columns]:
-            if name not in frame.columns:
+            if name not in present:
                 raise TableError(
                     f"a batch has no column {name!r}", where=str(self._path), hint=nearest(name, frame.columns)
                 )

@@ -150,3 +150,7 @@ Plan = Callable[[Context], Iterator[Asked]]
 # Beside a task, its module may have `rows(params, inputs)`: the rows of each output role from those of each input role,
 # None where they cannot be known. Any: JSON.
 Rows = Callable[[Mapping[str, Any], Mapping[str, int | None]], dict[str, int | None]]
+
+# Beside a task, its module may have `reads(params, files)`: the columns of each input role that the task reads and no
+# parameter marks, such as those that a template names. `files` are the inputs that are files and are there. Any: JSON.
+Reads = Callable[[Mapping[str, Any], Mapping[str, Path]], dict[str, list[str]]]

@@ -1,4 +1,7 @@
-"""Every rule's example runs, offline but for the package registry, and is clean under Snakemake's own linters."""
+"""Every rule's example runs, offline but for the package registry, and is clean under Snakemake's own linters.
+
+What an example loads from the Hub comes from a small one on this machine.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.hub import examples as hub_examples
 from tests.workflow.project import ROOT, Project
 
 EXAMPLES = sorted(path.parent for path in ROOT.glob("rules/*/example/Snakefile"))
@@ -23,14 +28,24 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@pytest.fixture(scope="module")
+def hub_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which the Hub's clients ask a Hub that has what the examples load."""
+    with hub_examples.hub_of_examples(tmp_path_factory.mktemp("hub")) as environment:
+        yield environment
+
+
 def test_every_rule_has_an_example() -> None:
     assert [path.parent.name for path in EXAMPLES] == MODULES
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.parent.name)
-def test_an_example_builds_its_targets_and_then_nothing(example: Path, tmp_path: Path, shared_home: Path) -> None:
+def test_an_example_builds_its_targets_and_then_nothing(
+    example: Path, tmp_path: Path, shared_home: Path, request: pytest.FixtureRequest
+) -> None:
     shutil.copytree(example, tmp_path / "example")
-    project = Project(tmp_path / "example", {"DREAMSMK_HOME": str(shared_home)})
+    hub = request.getfixturevalue("hub_environment") if example.parent.name in hub_examples.RULES else {}
+    project = Project(tmp_path / "example", {"DREAMSMK_HOME": str(shared_home), **hub})
     project.run()
     made = re.findall(r'"((?:results|resources)/[^"]+)"', (example / "Snakefile").read_text())
     assert made

@@ -65,6 +65,14 @@ class Ahead:
         """Notes an output that will be made anew."""
         self._files[os.path.abspath(path)] = Expected(rows=rows, text_tokens=text_tokens)
 
+    def place(self, path: Path) -> Path:
+        """Returns where the content that an output will have may be written now."""
+        return self.folder / f"{len(self._files)}-made{path.suffix}"
+
+    def settle(self, path: Path, content: Path, digest: str, rows: int) -> None:
+        """Notes an output that will be made anew, and what it will hold."""
+        self._files[os.path.abspath(path)] = Expected(content, {"xxh3": digest}, rows)
+
     # Any: JSON.
     def restore(
         self, binding: Binding, action: Action, outputs: Mapping[str, Path], record: Mapping[str, Any] | None

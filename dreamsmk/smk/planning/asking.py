@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dreamsmk.calls import PlannedModel, cost_of
+from dreamsmk.errors import TableError
 from dreamsmk.requests import Usage
-from dreamsmk.settings import column_references
+from dreamsmk.settings import column_references, model_aliases
 from dreamsmk.smk.binding import Binding
 from dreamsmk.smk.checks import cache_mode
 from dreamsmk.smk.identify import Identified, spec_of
@@ -26,6 +27,8 @@ from dreamsmk.tables import write_table
 from dreamsmk.tasks import Asked, Context
 
 _PLACEHOLDER = "?"
+# The group of parameters that rules have which make calls.
+CALLS_GROUP = "calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,9 @@ class Silent:
 
 def exact_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator[tuple[ModelLine, float | None]]:
     """Yields what a job asks each model, counted, and how many tokens a reply has; all it reads must be settled."""
+    if open_lines := list(_open_lines(job)):
+        yield from open_lines
+        return
     inputs = {role: [ahead.readable(path) for path in paths] for role, paths in job.inputs.items()}
     calls, mode = job.binding.calls, cache_mode(job.params, job.binding.settings)
     for model, asked in asked_by(job, inputs, ahead.folder):
@@ -70,6 +76,20 @@ def exact_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator
 
 def estimated_lines(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator[tuple[ModelLine, float | None]]:
     """Yields what a job will ask each model, by the rows to come, and how many tokens a reply has."""
+    try:
+        yield from _estimated(job, ahead, counter)
+    except TableError:
+        # a template may do with the cells to come what cannot be done with those of a stand-in
+        for alias in dict.fromkeys(model_aliases(job.binding.meta.params, job.params).values()):
+            model = _planned(job, alias)
+            lengths = counter.lengths(model.identity, job.rule, None, job.binding.calls)
+            yield _line(model, None, lengths, cached=None, input_tokens=None), lengths.output_tokens
+
+
+def _estimated(job: PlannedJob, ahead: Ahead, counter: CallCounter) -> Iterator[tuple[ModelLine, float | None]]:
+    if open_lines := list(_open_lines(job)):
+        yield from open_lines
+        return
     inputs, is_scaled = _placeholders(job, ahead)
     texts = [expected.text_tokens for path in _tables(job) if (expected := ahead.expected(path)) is not None]
     text_tokens = (texts[0] if texts else None) if is_scaled else 0.0
@@ -92,16 +112,12 @@ def asked_by(job: PlannedJob, inputs: Mapping[str, list[Path]], scratch: Path) -
     plan = job.binding.meta.load_plan()
     if plan is None:
         return
-
-    def model(alias: str) -> PlannedModel:
-        return PlannedModel(alias, spec_of(alias, job.binding.settings), job.identified.identities[alias])
-
     context = Context(
         params=job.params,
         inputs=inputs,
         outputs={},
         scratch=scratch,
-        model=model,
+        model=lambda alias: _planned(job, alias),
         progress=Silent(),
         settings=job.binding.config,
         home=job.binding.home.path,
@@ -109,6 +125,22 @@ def asked_by(job: PlannedJob, inputs: Mapping[str, list[Path]], scratch: Path) -
     for asked in plan(context):
         assert isinstance(asked.model, PlannedModel)
         yield asked.model, asked
+
+
+def _planned(job: PlannedJob, alias: str) -> PlannedModel:
+    return PlannedModel(alias, spec_of(alias, job.binding.settings), job.identified.identities[alias])
+
+
+def _open_lines(job: PlannedJob) -> Iterator[tuple[ModelLine, None]]:
+    """Yields a line without numbers for each model of a rule that asks, and that has no plan: the user's code asks."""
+    meta = job.binding.meta
+    if CALLS_GROUP not in meta.include or meta.load_plan() is not None:
+        return
+    for alias in sorted(job.identified.identities):
+        spec = spec_of(alias, job.binding.settings)
+        unknown: dict[str, Any] = dict.fromkeys(f.name for f in fields(ModelLine))  # Any: fields of ModelLine
+        prices = cost_of(spec, Usage(), calls=1).source
+        yield ModelLine(**{**unknown, "alias": alias, "model": spec.model, "prices": prices, "is_open": True}), None
 
 
 def _line(
@@ -168,7 +200,7 @@ def _placeholders(job: PlannedJob, ahead: Ahead) -> tuple[dict[str, list[Path]],
         stand_ins[role] = []
         for path in paths:
             if is_scaled and role in roles and roles[role].kind == "table":
-                stand_ins[role].append(_one_empty_row(job, role, ahead.folder))
+                stand_ins[role].append(_one_empty_row(job, role, ahead))
             elif _is_open(role, path, job, ahead):
                 stand_ins[role].append(_stand_in(roles[role].kind, ahead.folder))
             else:
@@ -191,10 +223,15 @@ def _stand_in(kind: str, folder: Path) -> Path:
     return path
 
 
-def _one_empty_row(job: PlannedJob, role: str, folder: Path) -> Path:
+def _one_empty_row(job: PlannedJob, role: str, ahead: Ahead) -> Path:
     import polars
 
-    names = [column for of, column, _ in column_references(job.binding.meta.params, job.params) if of == role]
-    path = folder / f"row_of_{role}.parquet"
+    meta = job.binding.meta
+    names = [column for of, column, _ in column_references(meta.params, job.params) if of == role]
+    if reads := meta.load_reads():
+        kinds = {name: declared.kind for name, declared in meta.inputs.items()}
+        files = {name: ahead.readable(paths[0]) for name, paths in job.inputs.items() if kinds.get(name) == "file"}
+        names += reads(job.params, {name: path for name, path in files.items() if path.is_file()}).get(role, [])
+    path = ahead.folder / f"row_of_{role}.parquet"
     write_table(polars.DataFrame({name: [""] for name in names} or {"text": [""]}), path)
     return path

@@ -29,6 +29,7 @@ class ModelLine:
         output_basis: What `output_tokens` is from: `mean of 64 replies`, `max_tokens`.
         cost_usd: What the calls will cost, in US dollars.
         prices: Where the price is from.
+        is_open: Whether only the user's code knows what it asks, so that no number is known.
     """
 
     alias: str
@@ -41,6 +42,7 @@ class ModelLine:
     output_basis: str | None
     cost_usd: float | None
     prices: str | None
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from dreamsmk.smk.planning.asking import PlannedJob, estimated_lines, exact_line
 from dreamsmk.smk.planning.counting import CallCounter
 from dreamsmk.smk.planning.durations import Durations
 from dreamsmk.smk.planning.lines import RESTORE, RUN, JobLine, ModelLine, Plan, whole_sum
+from dreamsmk.smk.planning.pieces import foresee_piece
 from dreamsmk.smk.planning.reasons import why
 from dreamsmk.store import ActionStore, Home, Records
 from dreamsmk.tables import is_table_path, row_count
@@ -88,15 +89,19 @@ class _Planner:
                 rows = [known.rows for known in expected if known is not None and known.rows is not None]
                 return _line(job, binding, why=reason, action=RESTORE, rows=sum(rows) if rows else None)
         params = self._graph.params(job)
-        rows_in = {role: self._rows(paths[0]) for role, paths in inputs.items() if paths and is_table_path(paths[0])}
+        tables = {role: paths for role, paths in inputs.items() if paths and is_table_path(paths[0])}
+        rows_in = {role: whole_sum([self._rows(path) for path in paths]) for role, paths in tables.items()}
         work_out = binding.meta.load_rows()
         rows_out = work_out(params, rows_in) if work_out else {}
         made = [rows_out.get(role) for role in outputs if binding.meta.outputs[role].kind == "table"]
         rows_made = whole_sum(made) if made else None
         planned = PlannedJob(job.rule.name, binding, params, inputs, identified, rows_made)
         lines = list((exact_lines if is_settled else estimated_lines)(planned, self._ahead, self._counter))
-        self._note_outputs(inputs, outputs, rows_out, [length for _, length in lines])
+        if not (is_settled and foresee_piece(planned, next(iter(outputs.values())), self._ahead)):
+            self._note_outputs(inputs, outputs, rows_out, [length for _, length in lines])
         models = [line for line, _ in lines]
+        if any(line.requests is None for line in models) and binding.meta.load_plan() is None:
+            self.notes.append(f"{job.rule.name} asks models: how often, nobody knows before it runs")
         missing = sum(line.to_make or 0 for line in models)
         if is_settled and missing and cache_mode(params, binding.settings) == "offline":
             self.notes.append(f"{job.rule.name} will fail: it is offline, and {missing:,} of its calls are not stored")
@@ -175,7 +180,7 @@ def _line(  # noqa: PLR0913 - all but two are by keyword and have a default
 
 def _notes(jobs: Sequence[JobLine]) -> Iterator[str]:
     """Yields what the reader can do about numbers that are not known."""
-    lines = {line.alias: line for job in jobs for line in job.models if line.to_make != 0}
+    lines = {line.alias: line for job in jobs for line in job.models if line.to_make != 0 and not line.is_open}
     for alias, line in sorted(lines.items()):
         if line.prices is None:
             yield f"no price is known for {line.model}: give models.{alias}.prices (0 for a server of your own)"

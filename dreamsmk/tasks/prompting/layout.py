@@ -59,7 +59,7 @@ class FewShotParts:
     separator: str
 
     def tail(self, text: str) -> str:
-        """Returns the input, and the label that the model goes on after; no space follows it, which would be a token."""
+        """Returns the input and the label that the model goes on after; a space after it would be a token."""
         return f"{_labelled(self.input_label, text)}{self.separator}{self.output_label or ''}"
 
 

@@ -102,3 +102,18 @@ def test_probabilities_are_told_for_each_word() -> None:
 def test_wrong_options_are_refused(options: dict) -> None:
     with pytest.raises(SettingsError):
         provider_class("echo").check(ModelSpec(provider="echo", model="m", options=options))
+
+
+def test_labels_are_scored_by_the_key_and_the_best_is_the_text() -> None:
+    spec = ModelSpec(provider="echo", model="parrot", options={"labels": ["good", "bad", "fair"]})
+    EchoProvider.check(spec)
+    requests = [dataclasses.replace(make_request(spec, f"text {n}"), wanted="labels") for n in range(9)]
+    replies = ask(EchoProvider(spec), *requests)
+    assert len({reply.text for reply in replies}) > 1
+    for reply in replies:
+        assert reply.labels is not None
+        assert list(reply.labels) == ["good", "bad", "fair"]
+        assert sum(reply.labels.values()) == pytest.approx(1.0)
+        assert reply.labels[reply.text] == max(reply.labels.values())
+    with pytest.raises(RequestRejected, match="no labels to score"):
+        ask(EchoProvider(SPEC), dataclasses.replace(make_request(SPEC), wanted="labels"))

@@ -104,7 +104,7 @@ def test_the_rule_is_what_the_meta_says(name: str, library: Any) -> None:
     for role, path in rule.output._allitems():
         assert path.is_directory == (meta.outputs[role].kind == "folder")
     assert {param for param, _ in rule.params._allitems()} == OWN_PARAMS
-    assert binding_of(rule).meta is meta  # type: ignore[union-attr]  # it is one of ours
+    assert binding_of(rule).meta.task is meta.task  # type: ignore[union-attr]  # it is one of ours
 
 
 @each_rule

@@ -203,3 +203,12 @@ def test_a_column_that_only_looks_renamed_is_a_column(tmp_path):
 def test_a_file_may_be_read_as_one_of_another_suffix(tmp_path):
     (tmp_path / "a.data").write_text('{"a": 1}\n')
     assert scan_table(tmp_path / "a.data", ".jsonl").collect().rows() == [(1,)]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_a_name_with_quotes_in_it_is_read_as_it_is(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    frame = pl.DataFrame({'say "x"': [1], "b": ["y"]})
+    frame.write_csv(path, separator="\t" if suffix == "tsv" else ",")
+    assert column_names(path) == frame.columns
+    assert read_table(path).equals(frame)

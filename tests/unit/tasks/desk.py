@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,10 +47,11 @@ class Desk:
     facts: dict[str, Any] = field(default_factory=dict)
     models: dict[str, CachedModel] = field(default_factory=dict)
 
-    def table(self, columns: Mapping[str, Any], name: str = "table.parquet") -> Path:
+    def table(self, columns: Mapping[str, Any] | polars.DataFrame, name: str = "table.parquet") -> Path:
         """Writes a table."""
         path = self.folder / name
-        polars.DataFrame(dict(columns)).write_parquet(path)
+        frame = columns if isinstance(columns, polars.DataFrame) else polars.DataFrame(dict(columns))
+        frame.write_parquet(path)
         return path
 
     def file(self, name: str, text: str) -> Path:
@@ -66,12 +68,16 @@ class Desk:
         /,
         **params: Any,
     ) -> dict[str, polars.DataFrame]:
-        """Runs the task of a rule and returns the tables that it made, by role; an input is one file or several."""
+        """Runs the task of a rule and returns the tables that it made, by role; an input is one file or several.
+
+        A folder that is made is `made_ROLE`.
+        """
         meta = load_meta(rule)
         paths = {role: [given] if isinstance(given, Path) else list(given) for role, given in inputs.items()}
-        made = {role: self.folder / f"made_{role}.parquet" for role in outputs}
+        folders = [role for role in outputs if meta.outputs[role].kind == "folder"]
+        made = {role: self.folder / (f"made_{role}" + ("" if role in folders else ".parquet")) for role in outputs}
         for path in made.values():
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self.models = {}
         with SqliteCallCache(self.folder / "calls.db") as cache:
 
@@ -95,8 +101,8 @@ class Desk:
                 for opened in self.models.values():
                     opened.close()
         self.facts = context.facts
-        tables = {role: polars.read_parquet(path) for role, path in made.items()}
-        self._check_promises(rule, context.params, {role: given[0] for role, given in paths.items()}, tables)
+        tables = {role: polars.read_parquet(path) for role, path in made.items() if role not in folders}
+        self._check_promises(rule, context.params, paths, tables)
         return tables
 
     def sent(self) -> int:
@@ -104,7 +110,11 @@ class Desk:
         return sum(model.tally.sent for model in self.models.values())
 
     def _check_promises(
-        self, rule: str, params: Mapping[str, Any], inputs: Mapping[str, Path], tables: Mapping[str, polars.DataFrame]
+        self,
+        rule: str,
+        params: Mapping[str, Any],
+        inputs: Mapping[str, list[Path]],
+        tables: Mapping[str, polars.DataFrame],
     ) -> None:
         """Asserts that the columns and rows that were promised before the task ran are those that it made.
 
@@ -114,9 +124,12 @@ class Desk:
         columns, rows = meta.load_columns(), meta.load_rows()
         assert columns is not None
         assert rows is not None
-        names = columns(params, {role: columns_of(meta.inputs.get(role), path) for role, path in inputs.items()})
-        have = {role: row_count(path) for role, path in inputs.items() if meta.inputs[role].kind == "table"}
+        names = columns(params, {role: columns_of(meta.inputs.get(role), paths[0]) for role, paths in inputs.items()})
+        tabled = {
+            role: paths for role, paths in inputs.items() if role in meta.inputs and meta.inputs[role].kind == "table"
+        }
+        have = {role: sum(row_count(path) for path in paths) for role, paths in tabled.items()}
         heights = rows(params, have)
         for role, table in tables.items():
-            assert names[role] is None or table.columns == names[role]
-            assert heights[role] is None or table.height == heights[role]
+            assert names.get(role) is None or table.columns == names[role]
+            assert heights.get(role) is None or table.height == heights[role]

@@ -21,12 +21,20 @@ from dreamsmk.tasks.context import Context
 from tests.tiny import make_tiny_model
 from tests.unit.cards.records import RecordFolder, example_one
 from tests.unit.tasks.desk import Desk, Notes
+from tests.unit.tasks.results_of_prompting import PROMPTING
+from tests.unit.tasks.results_of_recipes import RECIPES
+from tests.unit.tasks.results_of_retrieval import RETRIEVAL
+from tests.unit.tasks.results_of_shaping import SHAPING
+from tests.unit.tasks.results_of_sources import NEED_A_HUB, SOURCES
 
 # Digests by what was made.
 Digests = dict[str, str]
 
 EXCLUDED = {
-    "gguf_model": "it makes nothing without a download; its tests compare what it writes with the GGUF file itself"
+    "gguf_model": "it makes nothing without a download; its tests compare what it writes with the GGUF file itself",
+    **NEED_A_HUB,
+    "step": "what it makes is a function of the user's",
+    "wheel_model": "it makes nothing without a download; its tests compare what it writes with the wheel's files",
 }
 
 TEXTS = {
@@ -80,6 +88,10 @@ def _split(desk: Desk) -> Iterator[tuple[str, str]]:
         desk.run("split", table, parts, train=0.7, validation=0.2, test=0.1, **params)
         for part in parts:
             yield f"{name}: {part}", digest_rows(desk.folder / f"made_{part}.parquet")
+    grouped = {"table": desk.table({"row": range(20), "label": ["a", "b", "b", "c"] * 5})}
+    desk.run("split", grouped, parts, train=0.7, validation=0.2, test=0.1, seed=3, stratify_by="label")
+    for part in parts:
+        yield f"stratified: {part}", digest_rows(desk.folder / f"made_{part}.parquet")
 
 
 STEPS = """
@@ -166,6 +178,11 @@ CASES: dict[str, Callable[[Desk], Iterator[tuple[str, str]]]] = {
     "map": _map,
     "process_with_prompt": _process_with_prompt,
     "split": _split,
+    **PROMPTING,
+    **RECIPES,
+    **RETRIEVAL,
+    **SHAPING,
+    **SOURCES,
 }
 
 

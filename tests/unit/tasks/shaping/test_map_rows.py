@@ -52,6 +52,18 @@ def heights(frame):
 def not_a_frame(frame):
     return [frame]
 
+def typed(frame):
+    return frame.select(pl.lit("2").alias("text"), pl.col("n").cast(pl.Float64), pl.lit(None).alias("none"))
+
+def halves(frame):
+    return frame.select(pl.col("n") / 2)
+
+def first_of_all(frame):
+    return frame.filter(pl.col("n") == 0)
+
+def unpicklable(row):
+    return {"n": row["n"], "why": (lambda: 1) if row["n"] == 1500 else None}
+
 def dies(row):
     os._exit(1)
 
@@ -115,6 +127,49 @@ def test_declared_columns_have_their_types_and_stay_in_an_empty_table(project: P
         frame = run(function, table=table, columns={"n": "Int32", "text": "String"})
         assert frame.schema == {"n": pl.Int32, "text": pl.String}
         assert frame.height == 0
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_a_batch_gives_is_brought_to_the_declared_types(project: Path, threads: int) -> None:
+    columns = {"text": "Int8", "n": "Int32", "none": "String"}
+    frame = run("typed", by="batch", batch_rows=1000, columns=columns, threads=threads)
+    assert frame.schema == {"text": pl.Int8, "n": pl.Int32, "none": pl.String}
+    assert frame["n"].to_list() == list(range(2500))
+    assert run("heights", by="batch", columns={"rows": "Float64", "n": "Int64"})["rows"].to_list() == [2500.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "columns", "said"),
+    [
+        ("halves", {"n": "Int64"}, ["halves returned the column 'n' as Float64, and not Int64: it has fractions"]),
+        ("heights", {"rows": "UInt8", "n": "Int64"}, ["'rows' as UInt32, and not UInt8", "rows 0 to 2499"]),
+        ("typed", {"text": "Date", "n": "Int64", "none": "Int8"}, ["'text' as String, and not Date"]),
+    ],
+)
+def test_a_declared_type_that_would_lose_something_is_an_error(
+    project: Path, function: str, columns: dict[str, str], said: list[str]
+) -> None:
+    with pytest.raises(TableError) as caught:
+        run(function, by="batch", columns=columns)
+    assert all(part in str(caught.value) for part in said)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_what_cannot_go_from_one_process_to_another_is_said(project: Path) -> None:
+    with pytest.raises(TableError) as caught:
+        run("unpicklable", threads=2)
+    for part in ("unpicklable", "from one process to another, in column 'why'", "rows 1000 to 1999"):
+        assert part in str(caught.value)
+
+
+def test_few_rows_of_a_batch_do_not_keep_the_others_in_memory(project: Path) -> None:
+    assert run("first_of_all", by="batch", batch_rows=1000).rows() == [(0,)]
+
+
+def test_of_no_rows_a_function_by_batch_says_the_columns_and_no_rows_come_of_it(project: Path) -> None:
+    frame = run("heights", by="batch", table="empty.parquet")
+    assert frame.schema == {"rows": pl.UInt32, "n": pl.Int64}
+    assert frame.height == 0
 
 
 @pytest.mark.parametrize("threads", [1, 2])

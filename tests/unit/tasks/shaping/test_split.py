@@ -125,3 +125,25 @@ def test_whatever_the_sizes_every_row_is_in_exactly_one_part(
         assert abs(len(parts[part]) - (size if as_counts else size * rows)) <= 1
     if seed is None:
         assert [row for part in parts.values() for row in part] == list(range(rows))
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_a_stratified_split_gives_each_part_its_share_of_each_value(desk: Desk, seed: int | None) -> None:
+    labels = ["a"] * 80 + ["b"] * 15 + [None] * 5
+    table = desk.table({"row": range(100), "label": labels})
+    made = desk.run("split", {"table": table}, ("train", "test"), train=0.8, test=0.2, stratify_by="label", seed=seed)
+    assert made["train"]["label"].value_counts(sort=True).rows() == [("a", 64), ("b", 12), (None, 4)]
+    assert made["test"]["label"].value_counts(sort=True).rows() == [("a", 16), ("b", 3), (None, 1)]
+    assert sorted([*made["train"]["row"], *made["test"]["row"]]) == list(range(100))
+    assert made["train"]["row"].is_sorted() is (seed is None)
+
+
+def test_values_of_any_type_are_groups(desk: Desk) -> None:
+    table = desk.table({"list": [[1], [2], [1], [2]]})
+    made = desk.run("split", {"table": table}, ("train", "test"), train=2, test=2, stratify_by="list")
+    assert [sorted(part["list"].to_list()) for part in made.values()] == [[[1], [2]]] * 2
+
+
+def test_a_column_to_stratify_by_must_be_there(desk: Desk) -> None:
+    with pytest.raises(TableError, match="no column 'label'"):
+        desk.run("split", {"table": desk.table({"row": [1]})}, ("train",), train=1.0, stratify_by="label")

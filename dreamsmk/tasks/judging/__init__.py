@@ -1,0 +1,1 @@
+"""Tasks in which a model judges rows: filters, scores, ratings, classes, comparisons."""

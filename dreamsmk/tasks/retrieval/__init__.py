@@ -1,0 +1,1 @@
+"""Tasks that turn texts into vectors or scores, and look up what is near."""

@@ -1,0 +1,1 @@
+"""Tasks that bring in what no task made: files, data sets, models."""

@@ -1,0 +1,15 @@
+rule deduplicate:
+    """Leave out repeated rows of a table."""
+    input:
+        table="<resources>/deduplicate.parquet",
+    output:
+        table="<results>/deduplicate.parquet",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        dreamsmk=smk.Fingerprint(workflow, config, "deduplicate"),
+        dreamsmk_module=smk.module_of(config, "deduplicate"),
+    wrapper:
+        smk.wrapper()

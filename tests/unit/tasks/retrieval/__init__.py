@@ -1,0 +1,1 @@
+"""Tests of the tasks that embed, look up and score texts."""
