@@ -99,7 +99,13 @@ class Provider(ABC):
 
 
 class ServiceProvider(Provider):
-    """A provider that answers over the network, many requests at a time."""
+    """A provider that answers over the network, many requests at a time.
+
+    Attributes:
+        keeps_time: Whether a request ends by itself after the spec's `timeout_seconds`; the engine ends it otherwise.
+    """
+
+    keeps_time: ClassVar[bool] = False
 
     @property
     def rows_at_once(self) -> int:

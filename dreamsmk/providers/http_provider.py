@@ -10,7 +10,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dreamsmk.errors import ProviderError, RequestRejected, SettingsError, nearest
 from dreamsmk.providers.base import Capabilities, ServiceProvider, check_request
@@ -29,6 +29,8 @@ TOOL_CHOICES = ("auto", "none", "required")
 
 class HttpProvider(ServiceProvider):
     """A model behind an HTTP API."""
+
+    keeps_time: ClassVar[bool] = True
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
