@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.asking import model_of
 from benchmarks.workload import KEY, KEY_NAMES, prompts, stored_reply
 from dreamsmk.calls import SqliteCallCache
-from dreamsmk.calls.keys import RequestWriter
+from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.hashing import digest_bytes
 from dreamsmk.requests import Response
 

@@ -19,7 +19,7 @@ from dreamsmk.calls.call import Call, Carrier
 from dreamsmk.calls.carriers import NO_TERMS, Terms, open_carrier
 from dreamsmk.calls.failures import FailedRow, Failures, failure_of
 from dreamsmk.calls.interrupts import exits_on_sigterm
-from dreamsmk.calls.keys import RequestWriter
+from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.calls.progress import Progress
 from dreamsmk.calls.rows import RequestReader, Row
 from dreamsmk.calls.tally import Tally

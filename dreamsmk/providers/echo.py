@@ -19,10 +19,12 @@ from typing import Any, ClassVar
 import orjson
 
 from dreamsmk.errors import RequestRejected, SettingsError
+from dreamsmk.hashing import digest_bytes
 from dreamsmk.providers.base import Capabilities, ServiceProvider, check_options, check_request
 from dreamsmk.providers.echo_values import echo_logprobs, echo_scores, echo_vector, follow
 from dreamsmk.providers.replies import cut_at_stop, utc_now
 from dreamsmk.requests import Request, Response, Sampling, ToolCall, Usage
+from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.settings import ModelSpec, spec_fields
 
 OPTIONS = ("fail_on", "labels", "latency_seconds", "replies")
@@ -60,19 +62,28 @@ class EchoProvider(ServiceProvider):
         if isinstance(latency_seconds, bool) or not isinstance(latency_seconds, int | float) or latency_seconds < 0:
             raise SettingsError("the option 'latency_seconds' must be a number", where="options: latency_seconds")
 
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        self._writer = RequestWriter()
+        self._checked: Sampling | None = None
+
     async def complete(self, request: Request) -> Response:
         """Returns the echo of a request."""
-        check_request(request, self.capabilities)
+        # the engine gives the same sampling values, as one object, with all requests of a rule
+        if request.sampling is not self._checked or request.tools or request.wanted:
+            check_request(request, self.capabilities)
+            self._checked = request.sampling
         started = time.monotonic()
         fail_on = self.spec.options.get("fail_on")
         last = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
-        await asyncio.sleep(float(self.spec.options.get("latency_seconds", 0)))
+        if latency_seconds := self.spec.options.get("latency_seconds", 0):
+            await asyncio.sleep(float(latency_seconds))
         if fail_on and fail_on in last:
             raise RequestRejected(f"echo says 400: the prompt holds {fail_on!r}", status=400)
         labels = self.spec.options.get("labels")
         if request.wanted == "labels" and not labels:
             raise RequestRejected("echo has no labels to score", hint="give it options: {labels: […]}")
-        key = request.key().partition(":")[2]
+        key = digest_bytes(self._writer.body(request), "sha256").partition(":")[2]
         tool = _tool(request)
         text, finish_reason = (
             ("", "tool_calls") if tool is not None else _shorten(self._whole(key, last, request), request)
@@ -125,7 +136,8 @@ def _shorten(text: str, request: Request) -> tuple[str, str]:
     sampling = request.sampling
     cut = cut_at_stop(text, sampling.stop)
     text = text if cut is None else cut
-    ends = [match.end() for match in re.finditer(r"\S+", text)]
-    if sampling.max_tokens is not None and len(ends) > sampling.max_tokens:
-        return text[: ends[sampling.max_tokens - 1]], "length"
+    if sampling.max_tokens is not None:
+        ends = [match.end() for match in re.finditer(r"\S+", text)]
+        if len(ends) > sampling.max_tokens:
+            return text[: ends[sampling.max_tokens - 1]], "length"
     return text, "stop"

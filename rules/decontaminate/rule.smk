@@ -7,8 +7,8 @@ rule decontaminate:
         table="<results>/decontaminate.parquet",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=120,
     params:
         dreamsmk=smk.Fingerprint(workflow, config, "decontaminate"),
         dreamsmk_module=smk.module_of(config, "decontaminate"),

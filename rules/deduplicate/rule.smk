@@ -6,8 +6,8 @@ rule deduplicate:
         table="<results>/deduplicate.parquet",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=120,
     params:
         dreamsmk=smk.Fingerprint(workflow, config, "deduplicate"),
         dreamsmk_module=smk.module_of(config, "deduplicate"),

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from dreamsmk.calls import CacheMode, CallCache, is_there, open_cache
-from dreamsmk.calls.keys import RequestWriter
+from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.hashing import canonical_bytes, digest_bytes
 from dreamsmk.providers import provider_class
 from dreamsmk.requests import ModelIdentity, Request

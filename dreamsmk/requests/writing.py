@@ -9,7 +9,7 @@ from __future__ import annotations
 import orjson
 
 from dreamsmk.hashing import canonical_bytes
-from dreamsmk.requests import KEY_VERSION, ModelIdentity, Request, Sampling
+from dreamsmk.requests.request import KEY_VERSION, ModelIdentity, Request, Sampling
 
 # The fields of a request that are written here; a request that uses any other one takes the long way.
 FAST_FIELDS = frozenset({"model", "messages", "sampling", "sample"})
