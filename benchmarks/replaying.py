@@ -15,9 +15,9 @@ from pathlib import Path
 from benchmarks.asking import model_of
 from benchmarks.workload import KEY, KEY_NAMES, prompts, stored_reply
 from dreamsmk.calls import SqliteCallCache
-from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.hashing import digest_bytes
 from dreamsmk.requests import Response
+from dreamsmk.requests.writing import RequestWriter
 
 NOWHERE = "http://127.0.0.1:9/v1"
 

@@ -19,7 +19,6 @@ from dreamsmk.calls.call import Call, Carrier
 from dreamsmk.calls.carriers import NO_TERMS, Terms, open_carrier
 from dreamsmk.calls.failures import FailedRow, Failures, failure_of
 from dreamsmk.calls.interrupts import exits_on_sigterm
-from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.calls.progress import Progress
 from dreamsmk.calls.rows import RequestReader, Row
 from dreamsmk.calls.tally import Tally
@@ -28,6 +27,7 @@ from dreamsmk.hashing import digest_bytes
 from dreamsmk.providers.base import Provider
 from dreamsmk.providers.http_provider import HttpProvider
 from dreamsmk.requests import Failure, Judge, Request, Response
+from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.store import Home
 
 # Rows that may be read ahead of the first unanswered one while no provider is open.

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import Self
 
 from dreamsmk.calls import CacheMode, CallCache, is_there, open_cache
-from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.hashing import canonical_bytes, digest_bytes
 from dreamsmk.providers import provider_class
 from dreamsmk.requests import ModelIdentity, Request
+from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.smk.again import is_asking_again
 
 KEYS_AT_ONCE = 2000

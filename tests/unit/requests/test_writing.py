@@ -1,8 +1,8 @@
 import dataclasses
 
-from dreamsmk.requests.writing import FAST_FIELDS, FAST_MESSAGE_FIELDS, LONG_FIELDS, LONG_MESSAGE_FIELDS, RequestWriter
 from dreamsmk.hashing import canonical_bytes
 from dreamsmk.requests import Message, ModelIdentity, Request
+from dreamsmk.requests.writing import FAST_FIELDS, FAST_MESSAGE_FIELDS, LONG_FIELDS, LONG_MESSAGE_FIELDS, RequestWriter
 from tests.unit.requests.test_request import PLAIN, VALUES, golden, with_field
 
 
