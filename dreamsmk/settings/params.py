@@ -1,10 +1,11 @@
-"""A rule's params against the JSON Schema of its `meta.yaml`.
+"""A rule's parameters, checked against the JSON Schema of its meta.yaml and brought into one form.
 
-Contract: the validated params are plain JSON with every default filled in, the same whatever Python gave (tuples,
-paths, numpy scalars), and validating them again changes nothing. What a schema marks is found at any depth: `x-model`
-(an alias under `models:`; what is wanted of the model where it is no text), `x-column` (a column of an input role), `x-function` (a function of the user's, as
-`scripts/steps.py:name`), `x-identity: false` (no part of the fingerprint), `x-identity: given` (part of it only where
-the value is not the default, so that a parameter that is added to a rule leaves earlier fingerprints as they are).
+Contract: what comes back is plain JSON with all defaults filled in, the same whatever Python gave (tuples, paths, numpy
+scalars), and validating it again changes nothing. What a schema marks is found at any depth: `x-model` (an alias under
+`models:`; `x-model: embedding` or `labels` says what is wanted of it), `x-column` (a column of an input role),
+`x-function` (a function of the user's, as `scripts/steps.py:name`), `x-identity: false` (no part of the fingerprint),
+`x-identity: given` (part of it only where it is not the default, so that a parameter that is added leaves earlier
+fingerprints as they are), `x-literal: true` (its braces are its own, and no wildcards of Snakemake's).
 """
 
 from __future__ import annotations
