@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,12 +55,22 @@ def _step_line(group: Sequence[Mapping[str, Any]]) -> str:
     written = [output["path"] for output in step["outputs"].values()]
     paths = ", ".join(code(path if len(group) == 1 else without_number(path)) for path in written)
     counts = [one["rows"] for one in group if one["rows"] is not None]
-    rows = f" ({number(sum(counts))} rows)" if counts else ""
+    rows = f" ({number(sum(counts))} rows{_counted(group)})" if counts else ""
     makers = sorted({e["made_by"] for one in group for es in one["inputs"].values() for e in es if e["made_by"]})
     pieces = f", in {len(group)} pieces (steps {_numbers([one['step'] for one in group])})" if len(group) > 1 else ""
     after = f", from step{'s' if len(makers) > 1 else ''} {_numbers(makers)}" if makers else ""
     told_all = escaped("; ".join(told))
     return f"{step['step']}. **{escaped(step['name'])}**{pieces}{after}: {told_all} → {paths}{rows}"
+
+
+# Any: JSON.
+def _counted(group: Sequence[Mapping[str, Any]]) -> str:
+    """Returns what was counted beside the rows, over all pieces of a rule."""
+    counts: Counter[str] = Counter()
+    for step in group:
+        counts.update(step["counts"])
+    words = [f"{number(count)} {name.replace('_rows', '').replace('_', ' ')}" for name, count in sorted(counts.items())]
+    return "".join(f", {escaped(word)}" for word in words)
 
 
 def _numbers(steps: Sequence[int]) -> str:

@@ -75,11 +75,25 @@ def _step(
         "inputs": {role: [_input(view, e) for e in step.inputs if e.role == role] for role in _roles(step)},
         "outputs": {role: output_entry(output) for role, output in sorted(record["outputs"].items())},
         "rows": _rows(step),
+        "counts": _counts(step),
         "tokens": _tokens(models),
         "cost_usd": _cost(models),
         "duration_seconds": float(record["duration_seconds"]),
         "training": _training(view, step),
     }
+
+
+# Any: JSON.
+def _counts(step: Step) -> dict[str, int]:
+    """Returns what a step counted beside the rows that it made: rows that it dropped, by why."""
+    counts = {
+        name: value
+        for name, value in step.facts.items()
+        if name.endswith("_rows") and name != "rows" and isinstance(value, int) and not isinstance(value, bool)
+    }
+    for found in step.facts.get("evaluation_sets") or ():
+        counts[f"contaminated_rows by {found['name']}"] = int(found["contaminated_rows"])
+    return dict(sorted(counts.items()))
 
 
 # Any: JSON.
