@@ -17,7 +17,7 @@ from dreamsmk.hashing import Algorithm, DigestMemo, Kind
 from dreamsmk.providers import PROVIDERS, provider_class, resolve_identity
 from dreamsmk.requests import ModelIdentity
 from dreamsmk.settings import ModelSpec, Settings, function_references, identity_params, model_aliases
-from dreamsmk.smk.meta import RuleMeta
+from dreamsmk.smk.meta import Role, RuleMeta
 from dreamsmk.smk.roles import declared_only
 from dreamsmk.store import Preimage
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from dreamsmk.hashing.code import CodeIdentity
 
 NOT_YET = "not there yet"
+# The same text may be two tables: what a suffix has it read as is part of what it is. A .csv file is the plain case.
+READ_AS = {".tsv": "tsv", ".txt": "text", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
             for position, alias in aliases.items()
         },
         inputs={
-            role: [_digest(memo, path) for path in paths] for role, paths in declared_only(inputs, meta.inputs).items()
+            role: [_input_digest(memo, path, meta.inputs.get(role)) for path in paths]
+            for role, paths in declared_only(inputs, meta.inputs).items()
         },
         outputs={role: declared.kind for role, declared in meta.outputs.items() if role in outputs},
         code={position: identity.digest for position, identity in code.items()},
@@ -150,6 +153,12 @@ def model_identity(spec: ModelSpec, memo: DigestMemo) -> ModelIdentity:
 def identity_json(identity: ModelIdentity) -> dict[str, Any]:
     """Returns an identity as JSON, without what is not set."""
     return {k: v for k, v in dataclasses.asdict(identity).items() if v not in (None, {}, "")}
+
+
+def _input_digest(memo: DigestMemo, path: Path, declared: Role | None) -> str:
+    digest = _digest(memo, path)
+    read_as = READ_AS.get(path.suffix.lower()) if declared is not None and declared.kind == "table" else None
+    return f"{digest} as {read_as}" if read_as else digest
 
 
 def _digest(memo: DigestMemo, path: Path, kind: Kind = "auto", algorithm: Algorithm = "xxh3") -> str:

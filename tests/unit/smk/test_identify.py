@@ -162,6 +162,16 @@ def test_how_a_table_is_compressed_does_not_count(fingerprint: Identify, tmp_pat
     assert len(found) == 1
 
 
+def test_the_same_text_read_as_another_kind_of_table_counts(fingerprint: Identify, tmp_path: Path) -> None:
+    names = ("a.csv", "a.tsv", "a.txt", "a.json", "a.jsonl")
+    for name in (*names, "b.ndjson", "B.TSV"):
+        (tmp_path / name).write_text('{"text": "a"}\n')
+    found = {name: fingerprint(inputs={"table": [tmp_path / name]}).fingerprint for name in names}
+    assert len(set(found.values())) == len(names)
+    assert fingerprint(inputs={"table": [tmp_path / "b.ndjson"]}).fingerprint == found["a.jsonl"]
+    assert fingerprint(inputs={"table": [tmp_path / "B.TSV"]}).fingerprint == found["a.tsv"]
+
+
 def test_inputs_that_change_places_count(fingerprint: Identify, table: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("text\nx\n")
