@@ -17,6 +17,7 @@ from dreamsmk.calls.bounds.budgeted import BudgetedCarrier
 from dreamsmk.calls.caching.cache import Replies
 from dreamsmk.calls.call import Call, Carrier
 from dreamsmk.calls.carriers import NO_TERMS, Terms, open_carrier
+from dreamsmk.calls.collecting import collects_seldom
 from dreamsmk.calls.failures import FailedRow, Failures, failure_of
 from dreamsmk.calls.interrupts import exits_on_sigterm
 from dreamsmk.calls.progress import Progress
@@ -80,7 +81,7 @@ class Pass:
     def outcomes(self, source: Iterator[Request]) -> Iterator[Response | Failure]:
         """Yields the replies and failures in order, then raises where too many failed."""
         reader = RequestReader(source)
-        with exits_on_sigterm():
+        with exits_on_sigterm(), collects_seldom():
             try:
                 yield from self._in_order(reader)
                 self._cache.flush()
