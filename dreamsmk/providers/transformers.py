@@ -14,7 +14,7 @@ The number of CPU threads is torch's own, from the environment (`OMP_NUM_THREADS
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dreamsmk.errors import RequestRejected, SettingsError
 from dreamsmk.providers.base import (
@@ -25,13 +25,14 @@ from dreamsmk.providers.base import (
     check_request,
 )
 from dreamsmk.providers.identity import chat_template_text
-from dreamsmk.providers.local.answering import Answering, LocalModel, is_chat
 from dreamsmk.providers.local.quantization import check_quantization
 from dreamsmk.providers.local.rejections import Rejections
-from dreamsmk.providers.local.replicas import Replicas
 from dreamsmk.providers.measure import Measure
 from dreamsmk.requests import Request, Response
 from dreamsmk.settings import ModelSpec
+
+if TYPE_CHECKING:
+    from dreamsmk.providers.local.answering import Answering
 
 OPTIONS = ("chat", "chat_template_kwargs")
 
@@ -68,6 +69,10 @@ class TransformersProvider(LocalProvider):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)
+        # what a graph is checked with loads no more than this file
+        from dreamsmk.providers.local.answering import LocalModel
+        from dreamsmk.providers.local.replicas import Replicas
+
         self._model: Answering = Replicas(spec) if spec.devices else LocalModel(spec)
 
     @classmethod
@@ -77,6 +82,8 @@ class TransformersProvider(LocalProvider):
         check_options(spec, OPTIONS)
         if not isinstance(spec.options.get("chat", True), bool):
             raise SettingsError("the option 'chat' must be true or false", where="options: chat")
+        from dreamsmk.providers.local.answering import is_chat
+
         if spec.api is not None and spec.options.get("chat", is_chat(spec)) != (spec.api == "chat"):
             raise SettingsError(f"api: {spec.api} and the option 'chat' contradict each other", where="options: chat")
         if not isinstance(spec.options.get("chat_template_kwargs", {}), dict):
@@ -93,6 +100,7 @@ class TransformersProvider(LocalProvider):
     @classmethod
     def measure(cls, spec: ModelSpec) -> Measure:
         """Returns how the model of a spec counts tokens; loads its tokenizer."""
+        from dreamsmk.providers.local.answering import is_chat
         from dreamsmk.providers.local.measuring import measure_transformers
 
         return measure_transformers(spec, is_chat=is_chat(spec))

@@ -13,7 +13,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from dreamsmk.calls import is_url
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.settings import Settings, load_settings, validate_params
 from dreamsmk.smk.free_roles import with_roles_of
@@ -59,6 +58,9 @@ class Binding:
         where = self.settings.cache
         if where is None:
             return self.home.calls
+        # a run with nothing to do asks nobody, and loads nothing for it
+        from dreamsmk.calls import is_url
+
         return where if is_url(where) else Path(where)
 
     @cached_property

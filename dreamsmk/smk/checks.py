@@ -11,9 +11,8 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dreamsmk.calls import CacheMode
 from dreamsmk.errors import DreamsmkError, MissingCredentials, MissingExtra, SettingsError, TableError, nearest
 from dreamsmk.providers import provider_class
 from dreamsmk.providers.base import check_sampling
@@ -24,6 +23,9 @@ from dreamsmk.smk.index_models import check_index_model, is_looked_up
 from dreamsmk.smk.meta import Role, RuleMeta
 from dreamsmk.smk.roles import paths_by_role
 from dreamsmk.tables import column_names, is_table_path, row_count
+
+if TYPE_CHECKING:
+    from dreamsmk.calls import CacheMode
 
 
 # Any: Snakemake's Workflow.
