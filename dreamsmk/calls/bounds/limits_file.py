@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from dreamsmk.calls.caching.sqlite_file import BUSY_TIMEOUT_SECONDS, abandon, set_wal
+from dreamsmk.calls.caching.sqlite_file import BUSY_TIMEOUT_SECONDS, set_wal, transaction
 from dreamsmk.errors import CacheError
 from dreamsmk.hashing.signatures import is_network_device
 
@@ -46,7 +46,8 @@ class LimitsFile:
         try:
             with self._lock:
                 self._connection = self._connection or self._open()
-                return _transaction(self._connection, action)
+                with transaction(self._connection):
+                    return action(self._connection)
         except (sqlite3.Error, OSError) as exc:
             raise CacheError(f"the file of limits and budgets cannot be used: {exc}", where=str(self.path)) from exc
 
@@ -76,7 +77,8 @@ class LimitsFile:
             # A crash of the machine may lose the last moments; what a process wrote outlives that process.
             connection.execute("PRAGMA synchronous=NORMAL")
             if version < VERSION:
-                _transaction(connection, _create)
+                with transaction(connection):
+                    _create(connection)
         except BaseException:
             connection.close()
             raise
@@ -87,14 +89,3 @@ def _create(connection: sqlite3.Connection) -> None:
     for statement in _SCHEMA:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version={VERSION}")
-
-
-def _transaction(connection: sqlite3.Connection, action: Callable[[sqlite3.Connection], Result]) -> Result:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = action(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        abandon(connection)
-        raise
-    return result

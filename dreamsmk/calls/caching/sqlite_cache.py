@@ -18,7 +18,7 @@ from dreamsmk.calls.caching.claims import ClaimBook
 from dreamsmk.calls.caching.database import STORED, Dialect, Row, stored_values
 from dreamsmk.calls.caching.database_cache import DatabaseCallCache
 from dreamsmk.calls.caching.sqlite_claims import SqliteClaims
-from dreamsmk.calls.caching.sqlite_file import abandon, open_database, reported
+from dreamsmk.calls.caching.sqlite_file import open_database, reported, transaction
 from dreamsmk.errors import CacheError
 
 # A table with row ids: replies that were written one after another are read one after another.
@@ -120,15 +120,8 @@ class SqliteDatabase:
         """Returns what an action gives, done as one transaction."""
         with self._writing, reported(self._path):
             connection = self._open_writer()
-            # IMMEDIATE: a transaction that becomes a writing one later fails at once where another one was faster.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = action(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                abandon(connection)
-                raise
-            return result
+            with transaction(connection):
+                return action(connection)
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._is_closed:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from dreamsmk.calls.caching.sqlite_file import BUSY_TIMEOUT_SECONDS, abandon, reported, set_wal
+from dreamsmk.calls.caching.sqlite_file import BUSY_TIMEOUT_SECONDS, reported, set_wal, transaction
 
 SUFFIX = ".claims"
 _SCHEMA = (
@@ -114,15 +114,8 @@ class SqliteClaims:
     def _once(self, action: Callable[[sqlite3.Connection], Result]) -> Result:
         if self._connection is None:
             self._connection = self._open()
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = action(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            abandon(connection)
-            raise
-        return result
+        with transaction(self._connection):
+            return action(self._connection)
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -131,10 +124,9 @@ class SqliteClaims:
         try:
             connection.execute("PRAGMA synchronous=OFF")
             set_wal(connection, self._path)
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for statement in _SCHEMA:
+                    connection.execute(statement)
         except BaseException:
             connection.close()
             raise

@@ -12,8 +12,8 @@ from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.generations import generation_columns, read_texts, write_generations
 from dreamsmk.tasks.prompting.images import read_images
+from dreamsmk.tasks.prompting.inputs import instructed
 from dreamsmk.tasks.prompting.instruction import read_instruction
-from dreamsmk.tasks.prompting.layout import process_prompt
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
 
 INPUTS = "inputs"
@@ -46,15 +46,5 @@ def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[st
 def _ask(context: Context, texts: Sequence[str]) -> tuple[Asked, ReplySchema | None]:
     params = context.params
     instruction, schema, images = read_instruction(context), read_reply_schema(context), read_images(context)
-    prompts = [
-        process_prompt(
-            text,
-            instruction,
-            input_label=params["input_label"],
-            instruction_label=params["instruction_label"],
-            separator=params["separator"],
-        )
-        for text in texts
-    ]
     model = context.model(params["model"])
-    return ask(model, params, prompts, schema=schema, images=images), schema
+    return ask(model, params, instructed(texts, params, instruction), schema=schema, images=images), schema
