@@ -33,6 +33,7 @@ from dreamsmk.bundles.manifest import (
 )
 from dreamsmk.calls import CallCache
 from dreamsmk.calls.caching.cache import CallRow
+from dreamsmk.calls.caching.row_check import checked
 from dreamsmk.errors import StoreError
 from dreamsmk.hashing import DigestMemo
 from dreamsmk.requests import ModelIdentity, Request, Response
@@ -135,6 +136,9 @@ def add_bundle(bundle: Bundle, home: Home, cache: CallCache) -> Imported:
     missing = [record["fingerprint"] for record in bundle.records() if not home.record(record["fingerprint"]).exists()]
     for call in bundle.calls():
         _response(call, bundle)
+        if bundle.manifest.has_prompts:
+            # the cache checks a block of calls at a time, when those before it are stored already
+            checked(call)
     new = cache.add_rows(bundle.calls()) if bundle.manifest.has_prompts else _put(bundle, cache)
     with DigestMemo(home.digests) as memo:
         records, wanted = Records(home, memo), set(missing)

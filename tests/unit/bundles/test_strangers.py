@@ -14,6 +14,7 @@ from dreamsmk.bundles import add_bundle, open_bundle, write_bundle
 from dreamsmk.bundles.manifest import DATA_FILES, MANIFEST
 from dreamsmk.errors import DreamsmkError, StoreError
 from dreamsmk.hashing import digest_file
+from tests.unit.bundles.conftest import make_request, make_response
 
 
 @pytest.fixture
@@ -133,3 +134,23 @@ def test_what_is_no_bundle_is_named(tmp_path, make):
     make(tmp_path / "thing")
     with pytest.raises(StoreError, match="bundle"), open_bundle(tmp_path / "thing"):
         pass
+
+
+def test_a_wrong_key_behind_many_good_ones_leaves_nothing(there, here, tmp_path):
+    import polars
+
+    with there.cache() as cache:
+        for number in range(2500):
+            request = make_request(f"prompt {number}")
+            cache.put(request.key(), request, make_response(), rule="ask")
+        write_bundle(tmp_path / "bundle", there.home, cache)
+    path = tmp_path / "bundle" / "calls.parquet"
+    frame = polars.read_parquet(path).with_row_index("row")
+    is_last = polars.col("row") == frame.height - 1
+    wrong = polars.when(is_last).then(polars.lit("sha256:" + "0" * 64)).otherwise("key")
+    frame.with_columns(key=wrong).drop("row").write_parquet(path)
+    seal(tmp_path / "bundle")
+    with pytest.raises(DreamsmkError, match="key"):
+        added(here, tmp_path / "bundle")
+    with here.cache() as cache:
+        assert list(cache.rows()) == []
