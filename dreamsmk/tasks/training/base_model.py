@@ -11,17 +11,35 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dreamsmk.errors import MissingExtra, SettingsError, TrainingError
+from dreamsmk.providers.local.quantization import check_quantization, quantization_config
 from dreamsmk.settings import ModelSpec
+from dreamsmk.tasks.training.adapters import TaskType, lora_config
+from dreamsmk.tasks.training.devices import device_name
+from dreamsmk.tasks.training.parameters import Lora, Precision, TrainingParameters
 
-Precision = Literal["fp32", "bf16"]
+Kind = Literal["causal", "seq2seq", "classifier"]
+
+_WORDS = {
+    "causal": "causal language model",
+    "seq2seq": "sequence-to-sequence model",
+    "classifier": "model that sequences can be classified with",
+}
+_TASK_TYPES: dict[Kind, TaskType] = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM", "classifier": "SEQ_CLS"}
 
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """A local model by its alias and spec."""
+    """A local model by its alias and spec.
+
+    Attributes:
+        alias: Its name under `models:`.
+        spec: Its entry there.
+        quantization: The scheme that its weights are quantized with, from the rule or from the spec.
+    """
 
     alias: str
     spec: ModelSpec
+    quantization: str | None = None
 
     @property
     def where(self) -> str:
@@ -33,11 +51,12 @@ class BaseModel:
         """Whether the model is prompted through its chat template."""
         return bool(self.spec.options.get("chat", True))
 
-    def check_spec(self) -> None:
+    def check_spec(self, lora: Lora | None) -> None:
         """Checks what can be checked without a file of the model.
 
         Raises:
             SettingsError: If it is no local model, or one that cannot be trained as it is.
+            MissingExtra: If a package that its quantization needs is not installed.
         """
         if self.spec.provider != "transformers":
             raise SettingsError(
@@ -45,32 +64,38 @@ class BaseModel:
                 where=self.where,
                 hint="choose a model with `provider: transformers`",
             )
-        for field in ("adapter", "quantization"):
-            if getattr(self.spec, field) is not None:
-                raise SettingsError(
-                    f"a model with `{field}:` cannot be trained", where=self.where, hint="train the plain model instead"
-                )
+        if self.spec.adapter is not None and lora is None:
+            raise SettingsError(
+                f"the model {self.alias!r} has an adapter, and `lora: null` trains all weights",
+                where=self.where,
+                hint="leave lora out to go on with the adapter, or put it into the weights first with merge_adapter",
+            )
+        if self.quantization is None:
+            return
+        if lora is None:
+            raise SettingsError(
+                "quantized weights cannot be trained", where=self.where, hint="train an adapter on them: lora: {}"
+            )
+        check_quantization(self._quantized_spec())
 
     # Any: transformers publishes no types.
-    def load_config(self) -> Any:
+    def load_config(self, *kinds: Kind) -> Any:
         """Returns the configuration of the model.
 
+        Args:
+            kinds: What it has to be, one of them.
+
         Raises:
-            TrainingError: If there is none, or if it is not that of a causal language model.
+            TrainingError: If there is no configuration, or if it is that of a model of another kind.
         """
         from transformers import AutoConfig
-        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
         with self._loading("configuration"):
             config = AutoConfig.from_pretrained(self.spec.model, revision=self.spec.revision or "main")
-        names = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type, ())
-        causal = {names} if isinstance(names, str) else set(names)
-        architectures = config.architectures or sorted(causal)
-        if not causal.intersection(architectures):
-            raise TrainingError(
-                f"{self.spec.model!r} is no causal language model but {', '.join(architectures) or config.model_type}",
-                where=self.where,
-            )
+        if not any(_is_kind(config, kind) for kind in kinds):
+            found = ", ".join(config.architectures or []) or config.model_type
+            wanted = " or ".join(_WORDS[kind] for kind in kinds)
+            raise TrainingError(f"{self.spec.model!r} is no {wanted} but {found}", where=self.where)
         return config
 
     # Any: transformers publishes no types.
@@ -84,18 +109,57 @@ class BaseModel:
             tokenizer.chat_template = self.spec.chat_template
         return tokenizer
 
-    # Any: transformers publishes no types.
-    def load_weights(self, dtype: Precision) -> Any:
-        """Returns the model, its weights in 32-bit floats or bfloat16 whatever they are stored in."""
-        import torch
-        from transformers import AutoModelForCausalLM
+    # Any: transformers publishes no types, and takes arguments of every type.
+    def load_weights(self, params: TrainingParameters, kind: Kind = "causal", **arguments: Any) -> Any:
+        """Returns the model, with the adapter that its spec names, which then goes on being trained.
 
+        Args:
+            params: They say in which numbers the weights are kept, and how attention is computed. Weights that are
+                trained themselves are in 32 bits whatever the precision: small updates would vanish in 16.
+            kind: With which head.
+            arguments: What else `from_pretrained` is to be given, such as `num_labels`.
+        """
+        import transformers
+
+        names = {
+            "causal": "AutoModelForCausalLM",
+            "seq2seq": "AutoModelForSeq2SeqLM",
+            "classifier": "AutoModelForSequenceClassification",
+        }
+        if params.attention is not None:
+            arguments["attn_implementation"] = params.attention
+        if self.quantization is not None:
+            arguments["quantization_config"] = quantization_config(self.quantization, device_name())
+            arguments["device_map"] = {"": device_name()}
         with self._loading("weights"):
-            return AutoModelForCausalLM.from_pretrained(
+            model = getattr(transformers, names[kind]).from_pretrained(
                 self.spec.model,
                 revision=self.spec.revision or "main",
-                dtype=torch.bfloat16 if dtype == "bf16" else torch.float32,
+                dtype=_dtype("fp32" if params.is_mixed else params.precision),
+                **arguments,
             )
+        return model if self.spec.adapter is None else self._with_adapter(model)
+
+    # Any: peft publishes no types.
+    def new_adapter(
+        self, params: TrainingParameters, kind: Kind = "causal", *, modules_to_save: list[str] | None = None
+    ) -> Any:
+        """Returns the configuration of the adapter that a trainer has to add; none where there is one already."""
+        if self.spec.adapter is not None:
+            return None
+        return lora_config(params.lora, _TASK_TYPES[kind], modules_to_save=modules_to_save)
+
+    def _quantized_spec(self) -> ModelSpec:
+        from dataclasses import replace
+
+        return replace(self.spec, quantization=self.quantization)
+
+    # Any: transformers and peft publish no types.
+    def _with_adapter(self, model: Any) -> Any:
+        from peft import PeftModel
+
+        with self._loading("adapter"):
+            return PeftModel.from_pretrained(model, self.spec.adapter, is_trainable=True)
 
     @contextmanager
     def _loading(self, part: str) -> Iterator[None]:
@@ -105,8 +169,40 @@ class BaseModel:
             raise MissingExtra(exc.name or "transformers", "train") from exc
         except (OSError, ValueError, KeyError) as exc:
             reason = str(exc).strip().split("\n")[0]
+            name = self.spec.adapter if part == "adapter" else self.spec.model
             raise TrainingError(
-                f"the {part} of {self.spec.model!r} cannot be loaded: {reason}",
+                f"the {part} of {name!r} cannot be loaded: {reason}",
                 where=self.where,
                 hint="`model:` is a folder or an id on the Hub",
             ) from exc
+
+
+# Any: transformers publishes no types.
+def _is_kind(config: Any, kind: Kind) -> bool:
+    from transformers.models.auto import modeling_auto
+
+    mappings = {
+        "causal": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        "seq2seq": modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        "classifier": modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    }
+    names = mappings[kind].get(config.model_type, ())
+    known = {names} if isinstance(names, str) else set(names)
+    # a head for classification is put on whatever model there is
+    if kind == "classifier":
+        return bool(known)
+    return bool(known.intersection(config.architectures or known))
+
+
+# Any: a torch.dtype.
+def _dtype(precision: Precision) -> Any:
+    import torch
+
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def base_model(alias: str, spec: ModelSpec, params: TrainingParameters) -> BaseModel:
+    """Returns the model that a rule trains, checked as far as it can be without a file of it."""
+    base = BaseModel(alias, spec, params.quantization or spec.quantization)
+    base.check_spec(params.lora)
+    return base

@@ -15,6 +15,7 @@ from dreamsmk.errors import SettingsError, TableError, TrainingError
 from dreamsmk.tasks.prompting.generations import read_texts
 
 if TYPE_CHECKING:
+    import datasets
     import polars
 
 IGNORED = -100
@@ -135,6 +136,13 @@ def _check_lengths(too_long: list[int], unlearnable: list[int], max_length: int,
             where=f"{where}, {rows_in_words(unlearnable)}",
             hint="raise max_length or leave these rows out",
         )
+
+
+def dataset_of(frame: polars.DataFrame) -> datasets.Dataset:
+    """Returns a table as trainers read it; in memory, so that no cache file is left behind."""
+    from datasets import Dataset
+
+    return Dataset.from_dict(frame.to_dict(as_series=False))
 
 
 def rows_in_words(rows: Iterable[int]) -> str:

@@ -37,7 +37,8 @@ def write_model_folder(folder: Path, model: Any, tokenizer: Any, *, spec: ModelS
     is_adapter = hasattr(model, "peft_config")
     if is_adapter:
         # "auto" would ask the Hub for the base model's vocabulary
-        model.save_pretrained(str(folder), save_embedding_layers=False)
+        # and a reference adapter of DPO is no part of the result
+        model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
         (folder / "README.md").unlink(missing_ok=True)
         _rewrite_adapter_config(folder / "adapter_config.json", spec)
     else:

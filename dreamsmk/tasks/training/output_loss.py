@@ -34,7 +34,9 @@ def trainer_class(model: Any, *, has_gpu: bool) -> type[trl.SFTTrainer]:
             return_outputs: bool = False,
             num_items_in_batch: torch.Tensor | int | None = None,
         ) -> torch.Tensor:
-            return output_loss(model, inputs, num_items_in_batch)
+            loss = output_loss(model, inputs, num_items_in_batch)
+            # gradients are averaged over the processes, and the number of tokens is that of all of them
+            return loss if num_items_in_batch is None else loss * self.accelerator.num_processes
 
     return OutputLossTrainer
 

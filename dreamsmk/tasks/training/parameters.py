@@ -1,73 +1,85 @@
-"""The parameters of `fine_tune`, typed.
+"""The parameters that trainers share, typed.
 
-Contract: the defaults are those of `rules/fine_tune/meta.yaml`; a test holds them together.
+Contract: what each means, its bounds and its default stand in `rules/_params/training.yaml` and `adapter.yaml`, and
+nowhere else; a trainer adds its own fields to those here. A test holds fields and schemas together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
 from dreamsmk.errors import SettingsError
-from dreamsmk.tasks.prompting.layout import INPUT_LABEL, INSTRUCTION_LABEL, SEPARATOR
-from dreamsmk.tasks.training.base_model import Precision
+
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
     """A low-rank adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
 
-    r: int = 8
-    alpha: int = 16
-    dropout: float = 0.0
-    target_modules: str | tuple[str, ...] = "all-linear"
+    r: int
+    alpha: int
+    dropout: float
+    target_modules: str | tuple[str, ...]
+    dora: bool
+    rslora: bool
+
+    @property
+    def name(self) -> str:
+        """What the record calls it."""
+        return "dora" if self.dora else "rslora" if self.rslora else "lora"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FineTuneParameters:
-    """The parameters; `rules/fine_tune/meta.yaml` says what each means."""
+class TrainingParameters:
+    """What every trainer of transformers and TRL takes.
+
+    Attributes:
+        NOT_TOLD: Those that the record leaves out of the hyper-parameters: where things are and how they are run.
+    """
+
+    NOT_TOLD: ClassVar[frozenset[str]] = frozenset(
+        {"model", "save_steps", "save_total_limit", "processes", "sharding", "inputs", "outputs"}
+    )
 
     model: str
-    inputs: str
-    outputs: str
-    instruction: str | None = None
-    input_label: str | None = INPUT_LABEL
-    instruction_label: str | None = INSTRUCTION_LABEL
-    separator: str = SEPARATOR
-    system_prompt: str | None = None
-    epochs: float = 3
-    max_steps: int | None = None
-    batch_size: int = 8
-    gradient_accumulation_steps: int = 1
-    learning_rate: float = 1e-4
-    lr_scheduler: str = "linear"
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    neftune_noise_alpha: float | None = None
-    max_length: int = 1024
-    truncate: bool = False
-    seed: int = 42
-    lora: Lora | None = Lora()
-    precision: Precision = "fp32"
-    gradient_checkpointing: bool = False
-    save_steps: int | None = None
+    epochs: float
+    max_steps: int | None
+    batch_size: int
+    gradient_accumulation_steps: int
+    learning_rate: float
+    optimizer: str
+    lr_scheduler: str
+    warmup_steps: float
+    weight_decay: float
+    max_grad_norm: float
+    seed: int
+    keep: Literal["last", "best"]
+    early_stopping_patience: int | None
+    gradient_checkpointing: bool
+    save_steps: int | None
+    save_total_limit: int
+    processes: int | None
+    sharding: Literal["ddp", "fsdp"]
+    lora: Lora | None
+    precision: Precision
+    quantization: str | None
+    attention: str | None
+    liger: bool
 
     # Any: JSON values of every type.
     @classmethod
-    def from_json(cls, params: Mapping[str, Any]) -> FineTuneParameters:
-        """Returns the parameters of a validated JSON object.
+    def from_json(cls, params: Mapping[str, Any]) -> Self:
+        """Returns the parameters of a validated JSON object with its defaults filled in.
 
         Raises:
             SettingsError: If the batch cannot be split into the steps that gradients are accumulated over.
         """
-        values = dict(params)
-        if values.get("lora") is not None:
-            lora = dict(values["lora"])
-            if isinstance(lora.get("target_modules"), list):
-                lora["target_modules"] = tuple(lora["target_modules"])
-            values["lora"] = Lora(**lora)
+        values = {name: _frozen(value) for name, value in params.items()}
+        if values["lora"] is not None:
+            values["lora"] = Lora(**{name: _frozen(value) for name, value in values["lora"].items()})
         parameters = cls(**values)
         if parameters.batch_size % parameters.gradient_accumulation_steps:
             raise SettingsError(
@@ -76,15 +88,44 @@ class FineTuneParameters:
                 where="gradient_accumulation_steps",
                 hint="choose a divisor of batch_size",
             )
+        if parameters.lora is None and parameters.quantization is not None:
+            raise SettingsError(
+                "quantized weights cannot be trained", where="quantization", hint="train an adapter on them: lora: {}"
+            )
         return parameters
 
     @property
-    def device_batch_size(self) -> int:
-        """Rows that go through the model at once."""
-        return self.batch_size // self.gradient_accumulation_steps
+    def weights(self) -> str:
+        """What of the model is trained, as the record calls it: `full`, `lora`, `dora`, `rslora`."""
+        return self.lora.name if self.lora else "full"
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the weights that are trained stay in 32 bits while 16 are computed in."""
+        return self.precision != "fp32" and self.lora is None
+
+    def device_batch_size(self, devices: int = 1) -> int:
+        """Returns the rows that go through the model of each device at once.
+
+        Raises:
+            SettingsError: If the batch cannot be shared out evenly.
+        """
+        rows, rest = divmod(self.batch_size, self.gradient_accumulation_steps * devices)
+        if rest:
+            raise SettingsError(
+                f"a batch of {self.batch_size} rows in {self.gradient_accumulation_steps} parts cannot be shared out "
+                f"among {devices} devices",
+                where="batch_size",
+                hint=f"choose a multiple of {self.gradient_accumulation_steps * devices}",
+            )
+        return rows
 
     # Any: JSON values of every type.
     def hyper_parameters(self) -> dict[str, Any]:
         """Returns what the record says of the training: all but what is asked and how often it is saved."""
-        left_out = {"model", "inputs", "outputs", "save_steps"}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        return {name: value for name, value in asdict(self).items() if name not in self.NOT_TOLD}
+
+
+# Any: JSON values of every type.
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

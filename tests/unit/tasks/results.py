@@ -128,8 +128,7 @@ def _fine_tune(desk: Desk) -> Iterator[tuple[str, str]]:
     from transformers import AutoTokenizer
 
     from dreamsmk.tasks.training.examples import Encoder
-    from dreamsmk.tasks.training.fine_tune import encode_table
-    from dreamsmk.tasks.training.parameters import FineTuneParameters
+    from dreamsmk.tasks.training.fine_tune import FineTuneParameters, encode_table
 
     # without merges, which another version of the library may learn otherwise
     tokenizer = AutoTokenizer.from_pretrained(make_tiny_model(desk.folder / "model", vocabulary=260))

@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from dreamsmk.settings import ModelSpec
+from dreamsmk.settings import ModelSpec, validate_params
+from dreamsmk.smk.meta import load_meta
 from dreamsmk.tasks.context import Context
-from dreamsmk.tasks.training.fine_tune import fine_tune
 
 WORDS = tuple("abcdefghijklmnopqrstuvwxyz")
 
@@ -50,12 +50,22 @@ class SpecOnly:
 
 @dataclass
 class Job:
-    """Where a training reads and writes."""
+    """Where a training reads and writes.
+
+    Attributes:
+        folder: For its inputs, its output and its scratch folder.
+        model: The base model, `student` under `models:`.
+        spec: Further fields of its spec.
+        rule: Whose task is run; the defaults of its parameters are filled in.
+        given: Parameters of every run.
+    """
 
     folder: Path
     model: Path | str
     spec: dict[str, Any] = field(default_factory=dict)
     progress: Recorder = field(default_factory=Recorder)
+    rule: str = "fine_tune"
+    given: dict[str, Any] = field(default_factory=lambda: {"inputs": "question", "outputs": "answer"})
 
     def run(self, rows: pl.DataFrame, validation: pl.DataFrame | None = None, **params: Any) -> dict[str, Any]:
         """Trains and returns the facts."""
@@ -69,15 +79,17 @@ class Job:
 
     def run_files(self, inputs: Mapping[str, list[Path]], params: Mapping[str, Any]) -> dict[str, Any]:
         spec = ModelSpec(**{"provider": "transformers", "model": str(self.model), **self.spec})
+        meta = load_meta(self.rule)
+        given = {"model": "student", "learning_rate": 1e-2, **self.given, **params}
         context = Context(
-            params={"model": "student", "inputs": "question", "outputs": "answer", "learning_rate": 1e-2, **params},
+            params=validate_params(meta.params, given, where=f"rule {self.rule}"),
             inputs=inputs,
             outputs={"model": self.output},
             scratch=self.folder / "scratch",
             model=lambda alias: SpecOnly(spec),
             progress=self.progress,
         )
-        fine_tune(context)
+        meta.load_task()(context)
         return context.facts["training"]
 
     @property

@@ -120,6 +120,8 @@ def test_the_facts_say_what_was_trained_and_how_it_went(job, tiny_model):
         "alpha": 16,
         "dropout": 0.0,
         "target_modules": "all-linear",
+        "dora": False,
+        "rslora": False,
     }
     assert [entry["step"] for entry in facts["eval_loss"]] == [0, 3, 6]
     assert facts["eval_loss"][-1]["eval_loss"] < facts["eval_loss"][0]["eval_loss"]

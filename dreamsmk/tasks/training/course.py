@@ -1,0 +1,205 @@
+"""One training from its newest whole checkpoint, or from its beginning, to what it leaves.
+
+Contract: every trainer goes through here, so that they all resume, validate, report, fail and end alike. What a trainer
+leaves is written only once the last step is done.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dreamsmk.errors import MissingExtra, TrainingError
+from dreamsmk.tasks.training.arguments import shared_arguments
+from dreamsmk.tasks.training.base_model import BaseModel
+from dreamsmk.tasks.training.checkpoints import newest_whole_checkpoint
+from dreamsmk.tasks.training.devices import process_count
+from dreamsmk.tasks.training.history import history_table
+from dreamsmk.tasks.training.model_folder import write_model_folder
+from dreamsmk.tasks.training.parameters import TrainingParameters
+from dreamsmk.tasks.training.watch import Plan, watch
+
+if TYPE_CHECKING:
+    import polars
+
+    from dreamsmk.tasks.context import Context
+
+
+@dataclass(slots=True)
+class Course:
+    """One training.
+
+    Attributes:
+        context: That of the task.
+        params: Those of the rule.
+        base: The model that it begins with.
+        trainer: What the record calls it: `fine_tune`, `dpo`, …
+        train_rows: Rows to learn from.
+        validation_rows: Rows to validate on, 0 for none.
+        metrics: What the trainer logs beside the loss and is worth keeping, by its name in the log.
+        checkpoint: Where it goes on from; None for the beginning.
+    """
+
+    context: Context
+    params: TrainingParameters
+    base: BaseModel
+    trainer: str
+    train_rows: int
+    validation_rows: int = 0
+    metrics: tuple[str, ...] = ()
+    checkpoint: Path | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.checkpoint = newest_whole_checkpoint(self.checkpoints)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints, under the fingerprint and outside the target."""
+        return self.context.scratch / "checkpoints"
+
+    # Any: arguments of every type.
+    def arguments(self) -> dict[str, Any]:
+        """Returns what the trainer's own class of arguments is to be made with, before what is the method's own."""
+        # step 0 is validated once: a run that goes on has it in its history
+        eval_first = bool(self.validation_rows) and self.checkpoint is None
+        return {**shared_arguments(self.params, self.checkpoints), "eval_on_start": eval_first}
+
+    # Any: the trainers of transformers and TRL, which publish no types.
+    def run(self, trainer: Any) -> None:
+        """Trains to the last step.
+
+        Raises:
+            TrainingError: If a loss is not finite, memory or disk space ran out, or the training stopped early.
+        """
+        from transformers import PrinterCallback
+
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(watch(self.context.progress, self._plan()))
+        if self.checkpoint is not None:
+            self.context.progress.note(f"going on from {self.checkpoint.name}")
+        # read now: newer checkpoints take this one's place
+        before, started = _seen(self.checkpoint), time.monotonic()
+        with _failures_told():
+            trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
+        state = trainer.state
+        if state.global_step < state.max_steps:
+            raise TrainingError(f"the training stopped at step {state.global_step} of {state.max_steps}")
+        self._note_facts(trainer, before, time.monotonic() - started)
+
+    # Any: as above; facts of every JSON type.
+    def leave(self, trainer: Any, tokenizer: Any, **facts: Any) -> None:
+        """Writes the model folder, and facts of the method beside the general ones.
+
+        Args:
+            trainer: It has run.
+            tokenizer: That of the model.
+            facts: What else the record says of this training.
+        """
+        self.context.facts["training"] |= facts
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        if not trainer.is_world_process_zero():
+            return
+        if self.params.is_mixed:
+            model.to(dtype=_sixteen_bits(self.params.precision))
+        history = history_table(trainer.state.log_history, self.metrics)
+        write_model_folder(self.context.output("model"), model, tokenizer, spec=self.base.spec, history=history)
+
+    def _plan(self) -> Plan:
+        batches = math.ceil(self.train_rows / (self.params.device_batch_size(process_count()) * process_count()))
+        steps_per_epoch = math.ceil(batches / self.params.gradient_accumulation_steps)
+        return Plan(validate_every=steps_per_epoch if self.validation_rows else None, save_steps=self.params.save_steps)
+
+    # Any: as above.
+    def _note_facts(self, trainer: Any, before: tuple[int, int], seconds: float) -> None:
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        history = history_table(trainer.state.log_history, self.metrics)
+        self.context.facts["training"] = {
+            "base_model": self.base.spec.model,
+            **({"base_adapter": self.base.spec.adapter} if self.base.spec.adapter else {}),
+            "trainer": self.trainer,
+            "method": self.params.weights,
+            "hyper_parameters": self.params.hyper_parameters(),
+            "train_rows": self.train_rows,
+            "validation_rows": self.validation_rows,
+            "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "total_parameters": sum(p.numel() for p in model.parameters()),
+            **_how_it_went(trainer.state, history, before, seconds),
+        }
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Within it a trainer is made: what its library refuses is told as an error of ours.
+
+    Raises:
+        TrainingError: The library refuses the model, the arguments or the rows.
+        MissingExtra: A package is not installed.
+    """
+    try:
+        yield
+    except ImportError as exc:
+        raise MissingExtra(exc.name or "trl", "train") from exc
+    except (ValueError, TypeError, NotImplementedError) as exc:
+        raise TrainingError(f"the training cannot start: {str(exc).strip().splitlines()[0]}") from exc
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    import errno
+
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as exc:
+        raise TrainingError(
+            "the GPU has too little memory for the batch",
+            hint="raise gradient_accumulation_steps, set gradient_checkpointing, or lower max_length",
+        ) from exc
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise TrainingError(
+            "the disk is full, so that no checkpoint can be written",
+            where=str(exc.filename or ""),
+            hint="make room and run again: the training goes on from its last checkpoint",
+        ) from exc
+
+
+# Any: JSON values of every type; transformers publishes no types.
+def _how_it_went(state: Any, history: polars.DataFrame, before: tuple[int, int], seconds: float) -> dict[str, Any]:
+    """Returns what the record says of how the training went, `seconds` after the steps and tokens `before`."""
+    steps_before, tokens_before = before
+    losses = history["loss"].drop_nulls()
+    return {
+        "steps": state.global_step,
+        "steps_before_resuming": steps_before,
+        "epochs": round(state.epoch, 4),
+        "tokens": state.num_input_tokens_seen,
+        "tokens_per_second": round((state.num_input_tokens_seen - tokens_before) / seconds, 1),
+        "first_loss": losses[0],
+        "final_loss": losses[-1],
+        "eval_loss": history.select("step", "eval_loss").drop_nulls().to_dicts(),
+    }
+
+
+# Any: a torch.dtype.
+def _sixteen_bits(precision: str) -> Any:
+    import torch
+
+    return torch.bfloat16 if precision == "bf16" else torch.float16
+
+
+def _seen(checkpoint: Path | None) -> tuple[int, int]:
+    """Returns the steps and the tokens that a checkpoint has behind it."""
+    if checkpoint is None:
+        return 0, 0
+    from transformers import TrainerState
+
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    return state.global_step, state.num_input_tokens_seen
