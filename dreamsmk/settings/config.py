@@ -48,6 +48,12 @@ class Settings:
         properties={"usd": {"type": "number", "minimum": 0}, "tokens": {"type": "integer", "minimum": 0}},
         additionalProperties=False,
     )
+    report_to: str | None = setting(
+        None,
+        "The tracker that all trainings report to: `tensorboard` (files in the home, under `tensorboard/`), `wandb` or"
+        " `trackio`. Nothing is reported if absent.",
+        enum=["tensorboard", "wandb", "trackio"],
+    )
     home: str | None = setting(
         None,
         "Folder of dreamsmk's state; what `DREAMSMK_HOME` names, else `.dreamsmk`, if absent.",

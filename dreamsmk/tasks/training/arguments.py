@@ -32,6 +32,7 @@ def shared_arguments(params: TrainingParameters, checkpoints: Path) -> dict[str,
     return {
         "output_dir": str(checkpoints),
         **_optimization(params),
+        **_sharding(params),
         # the defaults of TRL are bf16 and gradient checkpointing, which stop a CPU or slow it down
         "bf16": params.is_mixed and params.precision == "bf16",
         "fp16": params.precision == "fp16",
@@ -48,9 +49,16 @@ def shared_arguments(params: TrainingParameters, checkpoints: Path) -> dict[str,
         "save_strategy": "no",
         "save_total_limit": params.save_total_limit,
         "eval_strategy": "no",
-        "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+# Any: arguments of every type.
+def _sharding(params: TrainingParameters) -> dict[str, Any]:
+    if params.sharding == "ddp" or process_count() == 1:
+        return {}
+    layers = {"auto_wrap_policy": "TRANSFORMER_BASED_WRAP", "state_dict_type": "FULL_STATE_DICT"}
+    return {"fsdp": True, "fsdp_config": {"fsdp_version": 2, "reshard_after_forward": True, **layers}}
 
 
 # Any: arguments of every type.

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.errors import MissingExtra, TrainingError
+from dreamsmk.errors import MissingExtra, SettingsError, TrainingError
 from dreamsmk.tasks.training.arguments import shared_arguments
 from dreamsmk.tasks.training.base_model import BaseModel
 from dreamsmk.tasks.training.checkpoints import newest_whole_checkpoint
-from dreamsmk.tasks.training.devices import process_count
+from dreamsmk.tasks.training.devices import gathered_weights, process_count
 from dreamsmk.tasks.training.history import history_table
+from dreamsmk.tasks.training.longer import Shelf, shelf_of
 from dreamsmk.tasks.training.model_folder import write_model_folder
 from dreamsmk.tasks.training.parameters import TrainingParameters
+from dreamsmk.tasks.training.trackers import tracker_arguments
 from dreamsmk.tasks.training.watch import Plan, watch
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class Course:
         train_rows: Rows to learn from.
         validation_rows: Rows to validate on, 0 for none.
         metrics: What the trainer logs beside the loss and is worth keeping, by its name in the log.
+        judged_by: The number of the log that tells which of two validations is better.
+        is_higher_better: Whether more of it is.
+        obstacle: Why a longer training cannot go on from where a shorter one of this method ended; empty where it can.
         checkpoint: Where it goes on from; None for the beginning.
     """
 
@@ -52,10 +57,19 @@ class Course:
     train_rows: int
     validation_rows: int = 0
     metrics: tuple[str, ...] = ()
+    judged_by: str = "eval_loss"
+    is_higher_better: bool = False
+    obstacle: str = ""
     checkpoint: Path | None = field(init=False)
+    _shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
+        self._check_validation()
+        self._shelf = shelf_of(self.context, self.params, self.trainer, self.obstacle)
         self.checkpoint = newest_whole_checkpoint(self.checkpoints)
+        if self.checkpoint is None and (said := self._shelf.take(self.checkpoints, self._steps)):
+            self.context.progress.note(said)
+            self.checkpoint = newest_whole_checkpoint(self.checkpoints)
 
     @property
     def checkpoints(self) -> Path:
@@ -67,7 +81,11 @@ class Course:
         """Returns what the trainer's own class of arguments is to be made with, before what is the method's own."""
         # step 0 is validated once: a run that goes on has it in its history
         eval_first = bool(self.validation_rows) and self.checkpoint is None
-        return {**shared_arguments(self.params, self.checkpoints), "eval_on_start": eval_first}
+        return {
+            **shared_arguments(self.params, self.checkpoints),
+            **tracker_arguments(self.context, self.trainer),
+            "eval_on_start": eval_first,
+        }
 
     # Any: the trainers of transformers and TRL, which publish no types.
     def run(self, trainer: Any) -> None:
@@ -78,18 +96,23 @@ class Course:
         """
         from transformers import PrinterCallback
 
+        plan = self._plan()
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(watch(self.context.progress, self._plan()))
+        trainer.add_callback(watch(self.context.progress, plan))
         if self.checkpoint is not None:
             self.context.progress.note(f"going on from {self.checkpoint.name}")
         # read now: newer checkpoints take this one's place
         before, started = _seen(self.checkpoint), time.monotonic()
         with _failures_told():
             trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
-        state = trainer.state
-        if state.global_step < state.max_steps:
+        state, seconds = trainer.state, time.monotonic() - started
+        if state.global_step < state.max_steps and not plan.is_patience_over(state.log_history):
             raise TrainingError(f"the training stopped at step {state.global_step} of {state.max_steps}")
-        self._note_facts(trainer, before, time.monotonic() - started)
+        if trainer.is_world_process_zero():
+            self._shelf.keep(self.checkpoints, state.global_step)
+        self._note_facts(trainer, before, seconds)
+        if self.params.keep == "best":
+            self._go_back_to_best(trainer, plan)
 
     # Any: as above; facts of every JSON type.
     def leave(self, trainer: Any, tokenizer: Any, **facts: Any) -> None:
@@ -102,17 +125,60 @@ class Course:
         """
         self.context.facts["training"] |= facts
         model = trainer.accelerator.unwrap_model(trainer.model)
+        weights = gathered_weights(trainer)
         if not trainer.is_world_process_zero():
             return
         if self.params.is_mixed:
             model.to(dtype=_sixteen_bits(self.params.precision))
-        history = history_table(trainer.state.log_history, self.metrics)
-        write_model_folder(self.context.output("model"), model, tokenizer, spec=self.base.spec, history=history)
+        write_model_folder(
+            self.context.output("model"),
+            model,
+            tokenizer,
+            spec=self.base.spec,
+            history=history_table(trainer.state.log_history, self.metrics),
+            weights=weights,
+        )
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        batches = math.ceil(self.train_rows / (self.params.device_batch_size(process_count()) * process_count()))
+        return math.ceil(batches / self.params.gradient_accumulation_steps)
+
+    @property
+    def _steps(self) -> int:
+        return self.params.max_steps or math.ceil(self.params.epochs * self._steps_per_epoch)
 
     def _plan(self) -> Plan:
-        batches = math.ceil(self.train_rows / (self.params.device_batch_size(process_count()) * process_count()))
-        steps_per_epoch = math.ceil(batches / self.params.gradient_accumulation_steps)
-        return Plan(validate_every=steps_per_epoch if self.validation_rows else None, save_steps=self.params.save_steps)
+        # a validation within an epoch is one that a longer training would not make there
+        ends_evenly = not self.validation_rows or self._steps % self._steps_per_epoch == 0
+        return Plan(
+            validate_every=self._steps_per_epoch if self.validation_rows else None,
+            save_steps=self.params.save_steps,
+            saves_best=self.params.keep == "best",
+            saves_last=not self._shelf.obstacle and ends_evenly,
+            patience=self.params.early_stopping_patience,
+            judged_by=self.judged_by,
+            is_higher_better=self.is_higher_better,
+        )
+
+    def _check_validation(self) -> None:
+        wanted = {"keep": self.params.keep == "best", "early_stopping_patience": self.params.early_stopping_patience}
+        for name in (name for name, value in wanted.items() if value and not self.validation_rows):
+            raise SettingsError(
+                f"`{name}` compares validations, and there are no rows to validate on",
+                where=name,
+                hint="give the rule validation=…",
+            )
+
+    # Any: as above.
+    def _go_back_to_best(self, trainer: Any, plan: Plan) -> None:
+        best = plan.best_step(trainer.state.log_history)
+        self.context.facts["training"]["kept_step"] = best
+        if best is not None and best < trainer.state.global_step:
+            trainer.state.best_model_checkpoint = str(self.checkpoints / f"checkpoint-{best}")
+            # the one way that knows adapters, shards and FSDP alike; transformers calls it itself only where it saves
+            # and validates by a strategy of its own
+            trainer._load_best_model()
 
     # Any: as above.
     def _note_facts(self, trainer: Any, before: tuple[int, int], seconds: float) -> None:

@@ -7,6 +7,7 @@ not have is an error before any weight is read.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from dreamsmk.errors import TrainingError
 from dreamsmk.tasks.training.parameters import Precision
@@ -17,6 +18,13 @@ def has_gpu() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+def gpu_count() -> int:
+    """Returns how many GPUs the job sees."""
+    import torch
+
+    return int(torch.cuda.device_count())
 
 
 def process_count() -> int:
@@ -41,3 +49,15 @@ def check_precision(precision: Precision, *, liger: bool = False) -> None:
         raise TrainingError("`precision: fp16` needs a GPU", hint="use bf16 or fp32")
     if liger:
         raise TrainingError("`liger: true` needs a GPU", hint="leave it out")
+
+
+# Any: the trainers and tensors of libraries that publish no types.
+def gathered_weights(trainer: Any) -> dict[str, Any] | None:
+    """Returns the tensors of a model that is shared out among devices, in the first process; None where it is not.
+
+    All processes have to call it.
+    """
+    if not trainer.is_fsdp_enabled:
+        return None
+    weights: dict[str, Any] = trainer.accelerator.get_state_dict(trainer.model)
+    return weights

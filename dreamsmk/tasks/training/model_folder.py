@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 
 
 # Any: transformers and peft publish no types.
-def write_model_folder(folder: Path, model: Any, tokenizer: Any, *, spec: ModelSpec, history: polars.DataFrame) -> None:
+def write_model_folder(  # all but the first three are by keyword
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    *,
+    spec: ModelSpec,
+    history: polars.DataFrame,
+    weights: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a trained model, or its adapter if it is a peft model.
 
     Args:
@@ -31,18 +40,20 @@ def write_model_folder(folder: Path, model: Any, tokenizer: Any, *, spec: ModelS
         tokenizer: Its tokenizer.
         spec: The base model, as the user wrote it.
         history: The loss history.
+        weights: Its tensors by name, where they had to be gathered from several devices.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     is_adapter = hasattr(model, "peft_config")
+    gathered = {} if weights is None else {"state_dict": weights}
     if is_adapter:
         # "auto" would ask the Hub for the base model's vocabulary
         # and a reference adapter of DPO is no part of the result
-        model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"])
+        model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"], **gathered)
         (folder / "README.md").unlink(missing_ok=True)
         _rewrite_adapter_config(folder / "adapter_config.json", spec)
     else:
-        model.save_pretrained(str(folder))
+        model.save_pretrained(str(folder), **gathered)
     tokenizer.save_pretrained(str(folder))
     write_table(history, folder / FILE_NAME)
     make_readable(folder)

@@ -37,12 +37,12 @@ class TrainingParameters:
     """What every trainer of transformers and TRL takes.
 
     Attributes:
-        NOT_TOLD: Those that the record leaves out of the hyper-parameters: where things are and how they are run.
+        EXECUTION: Those that decide no result.
+        NOT_TOLD: Those that the record leaves out of the hyper-parameters: what is asked and how it is run.
     """
 
-    NOT_TOLD: ClassVar[frozenset[str]] = frozenset(
-        {"model", "save_steps", "save_total_limit", "processes", "sharding", "inputs", "outputs"}
-    )
+    EXECUTION: ClassVar[frozenset[str]] = frozenset({"save_steps", "save_total_limit", "processes", "sharding"})
+    NOT_TOLD: ClassVar[frozenset[str]] = EXECUTION | {"model", "inputs", "outputs"}
 
     model: str
     epochs: float

@@ -2,13 +2,14 @@
 
 Contract: a step is validated before it is checkpointed, and never the other way round. A validation draws random
 numbers, so that a run resumed from a checkpoint written before it would end with other weights than an unbroken one.
+What is decided between two steps follows from the log, which checkpoints keep, and is decided alike in all processes.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +31,43 @@ class Plan:
     Attributes:
         validate_every: Steps from one validation to the next; none where there is nothing to validate on.
         save_steps: Steps from one checkpoint to the next; none for one every `CHECKPOINT_SECONDS`.
+        saves_best: Whether the weights of the best validation are kept as a checkpoint.
+        saves_last: Whether the last step is checkpointed too, for a longer training to go on from.
+        patience: Validations without a better one after which the training ends.
+        judged_by: The number that says which validation is better.
+        is_higher_better: Whether more of it is.
     """
 
     validate_every: int | None
     save_steps: int | None
+    saves_best: bool = False
+    saves_last: bool = False
+    patience: int | None = None
+    judged_by: str = "eval_loss"
+    is_higher_better: bool = False
+
+    # Any: log entries of transformers, numbers of every type.
+    def best_step(self, log: Iterable[Mapping[str, Any]]) -> int | None:
+        """Returns the step whose validation was the best, the first of equals; that before the training is none."""
+        return self._best(log)[0]
+
+    # Any: as above.
+    def is_patience_over(self, log: Iterable[Mapping[str, Any]]) -> bool:
+        """Says whether there were too many validations in a row that were no better."""
+        return self.patience is not None and self._best(log)[1] >= self.patience
+
+    # Any: as above.
+    def _best(self, log: Iterable[Mapping[str, Any]]) -> tuple[int | None, int]:
+        found, best, since = None, math.inf, 0
+        for entry in log:
+            if self.judged_by not in entry or not entry["step"]:
+                continue
+            value = -entry[self.judged_by] if self.is_higher_better else entry[self.judged_by]
+            if value < best:
+                found, best, since = entry["step"], value, 0
+            else:
+                since += 1
+        return found, since
 
 
 def watch(progress: Progress, plan: Plan) -> TrainerCallback:
@@ -59,9 +93,21 @@ def watch(progress: Progress, plan: Plan) -> TrainerCallback:
             if plan.save_steps:
                 is_due = step % plan.save_steps == 0
             else:
-                is_due = time.monotonic() - self.saved >= CHECKPOINT_SECONDS
+                is_due = _of_the_first(time.monotonic() - self.saved >= CHECKPOINT_SECONDS, args)
             # nothing resumes from the last step: transformers would train on, past the end
-            control.should_save = is_due and not is_last
+            control.should_save = plan.saves_last if is_last else is_due
+            return control
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+            step = state.global_step
+            if not step:
+                return control
+            if plan.saves_best and plan.best_step(state.log_history) == step:
+                # else the oldest checkpoint makes room for a newer one, this one too
+                state.best_global_step = step
+                state.best_model_checkpoint = f"{args.output_dir}/checkpoint-{step}"
+                control.should_save = True
+            control.should_training_stop |= plan.is_patience_over(state.log_history)
             return control
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -78,11 +124,23 @@ def watch(progress: Progress, plan: Plan) -> TrainerCallback:
     return Watch()
 
 
+# Any: the arguments of transformers.
+def _of_the_first(decision: bool, args: Any) -> bool:
+    """Returns what the first process decided: clocks differ, and a checkpoint is written by all or by none."""
+    if args.world_size == 1:
+        return decision
+    import torch.distributed
+
+    told = torch.tensor([decision], device=args.device)
+    torch.distributed.broadcast(told, 0)
+    return bool(told)
+
+
 # Any: log entries of transformers, numbers of every type.
 def _check_finite(logs: Mapping[str, Any], step: int, last_step: int) -> None:
     for name, what in (("loss", "loss"), ("grad_norm", "gradient"), ("eval_loss", "validation loss")):
         if not math.isfinite(logs.get(name, 0.0)):
             raise TrainingError(
                 f"the {what} is {logs[name]} at step {step} of {last_step}",
-                hint="lower learning_rate, or use `precision: fp32`",
+                hint="lower learning_rate, or use `precision: fp32`; the checkpoints before this step are kept",
             )

@@ -58,6 +58,7 @@ class Job:
         spec: Further fields of its spec.
         rule: Whose task is run; the defaults of its parameters are filled in.
         given: Parameters of every run.
+        settings: The config.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Job:
     progress: Recorder = field(default_factory=Recorder)
     rule: str = "fine_tune"
     given: dict[str, Any] = field(default_factory=lambda: {"inputs": "question", "outputs": "answer"})
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def run(self, rows: pl.DataFrame, validation: pl.DataFrame | None = None, **params: Any) -> dict[str, Any]:
         """Trains and returns the facts."""
@@ -88,6 +90,8 @@ class Job:
             scratch=self.folder / "scratch",
             model=lambda alias: SpecOnly(spec),
             progress=self.progress,
+            settings=self.settings,
+            home=self.folder / "home",
         )
         meta.load_task()(context)
         return context.facts["training"]
