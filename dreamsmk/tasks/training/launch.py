@@ -101,6 +101,7 @@ class Fleet:
 def _run_in_workers(task: Task, context: Context, fleet: Fleet, models: Sequence[str]) -> None:
     # what a killed run left half is removed once, before several processes look for it
     newest_whole_checkpoint(context.scratch / "checkpoints")
+    context.scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="workers-", dir=context.scratch))
     (folder / JOB_FILE).write_text(json.dumps(_described(task, context, models)), encoding="utf-8")
     context.progress.note(_in_words(fleet))
