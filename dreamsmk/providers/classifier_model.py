@@ -118,9 +118,9 @@ def _load(spec: ModelSpec) -> tuple[Any, Any]:
     revision = spec.revision or "main"
     tokenizer = AutoTokenizer.from_pretrained(spec.model, revision=revision)
     model, loading = AutoModelForSequenceClassification.from_pretrained(
-        spec.model, revision=revision, dtype=spec.dtype or "auto", output_loading_info=True
+        spec.model, revision=revision, dtype=spec.dtype or "auto", output_loading_info=True, **_head_of(spec.adapter)
     )
-    missing = set(loading["missing_keys"])
+    missing = set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}
     if spec.adapter is not None:
         from peft import PeftModel
 
@@ -135,6 +135,17 @@ def _load(spec: ModelSpec) -> tuple[Any, Any]:
         )
     _settle_padding(model, tokenizer, spec)
     return tokenizer, model.to(device_of(spec)).eval()
+
+
+def _head_of(adapter: str | None) -> dict[str, Any]:
+    """Returns the labels of a head that was trained with an adapter, where its folder tells them."""
+    if adapter is None or not (Path(adapter).expanduser() / "config.json").is_file():
+        return {}
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(Path(adapter).expanduser())
+    labels = {"id2label": config.id2label, "label2id": config.label2id, "problem_type": config.problem_type}
+    return {"num_labels": config.num_labels, **labels, "ignore_mismatched_sizes": True}
 
 
 def _settle_padding(model: Any, tokenizer: Any, spec: ModelSpec) -> None:

@@ -1,8 +1,9 @@
 """The folder that a training leaves.
 
-Contract: it holds the weights (`.safetensors`), the tokenizer with its chat template and the loss history, and nothing
-else: no checkpoint, no pickled arguments, no card with a made-up licence. Equal trainings leave equal bytes, and no
-path of the machine is in it unless the user wrote it into the model spec.
+Contract: it holds the weights (`.safetensors`), the tokenizer with its chat template and the loss history (and beside
+the adapter of a classifier its config, with the labels), and nothing else: no checkpoint, no pickled arguments, no card
+with a made-up licence. Equal trainings leave equal bytes, and no path of the machine is in it unless the user wrote it
+into the model spec.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ def write_model_folder(  # all but the first three are by keyword
         model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"], **gathered)
         (folder / "README.md").unlink(missing_ok=True)
         _rewrite_adapter_config(folder / "adapter_config.json", spec)
+        if model.peft_config["default"].task_type == "SEQ_CLS":
+            # the base knows nothing of the head, and so not how many logits there are and what they mean
+            model.config.save_pretrained(str(folder))
     else:
         model.save_pretrained(str(folder), **gathered)
     tokenizer.save_pretrained(str(folder))

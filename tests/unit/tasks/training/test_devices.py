@@ -42,7 +42,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, tiny_model, lora):
     found = weights(two)
     assert all((found[name] - tensor).abs().max() < 1e-4 for name, tensor in weights(one).items())
     assert facts["eval_loss"][-1]["eval_loss"] == pytest.approx(
-        pl.read_parquet(one.output / "history.parquet")["eval_loss"].drop_nulls()[-1], abs=1e-3
+        pl.read_parquet(one.output / "history.parquet")["eval_loss"].drop_nulls()[-1], abs=1e-2
     )
 
 
