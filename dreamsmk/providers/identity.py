@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from dreamsmk.errors import SettingsError
 from dreamsmk.providers.registry import provider_class
+from dreamsmk.providers.tuned import tuned_path
 from dreamsmk.requests import ModelIdentity
 from dreamsmk.settings import ModelSpec
 
@@ -23,7 +24,8 @@ def resolve_identity(spec: ModelSpec, digest_folder: Callable[[Path], str]) -> M
     Args:
         spec: The model spec.
         digest_folder: Gives the digest of a model or adapter folder, or of a GGUF file; it decides what happens where
-            there is none yet. A service's model id is never taken for a folder, whatever it looks like.
+            there is none yet. A service's model id is never taken for a folder, whatever it looks like; a fine-tuned
+            model of a service may be named by a file (`tuned`).
 
     Raises:
         SettingsError: There is no such provider, or the file of the chat template is missing.
@@ -34,9 +36,10 @@ def resolve_identity(spec: ModelSpec, digest_folder: Callable[[Path], str]) -> M
         is_folder = capabilities.is_local and is_local_path(text)
         return digest_folder(Path(text).expanduser()) if is_folder else text
 
+    tuned = tuned_path(spec)
     return ModelIdentity(
         provider=spec.provider,
-        model=named(spec.model),
+        model=named(spec.model) if tuned is None else digest_folder(tuned.expanduser()),
         revision=spec.revision,
         adapter=None if spec.adapter is None else named(spec.adapter),
         quantization=spec.quantization,

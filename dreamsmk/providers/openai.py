@@ -3,7 +3,8 @@
 Contract: what is sent is what the request says and nothing else. Values that OpenAI does not know but a server does
 (`top_k`, `min_p`, `repetition_penalty`, `chat_template_kwargs` of vLLM, …) go through `extra` of the sampling values or
 `options` of the model spec, and are sent as they are. The environment's `OPENAI_BASE_URL` is not obeyed: the endpoint
-is part of the model's identity, so it stands in the config.
+is part of the model's identity, so it stands in the config. A model may be named by the file that says the name of a
+fine-tuned one (`tuned`).
 
 The limit of new tokens is sent as `max_completion_tokens` to OpenAI, whose reasoning models refuse `max_tokens`, and as
 `max_tokens` to a `base_url`, because many servers know only that name and ignore the other in silence.
@@ -26,6 +27,7 @@ from dreamsmk.providers.openai_chat import SAME_NAME, chat_body, read_chat
 from dreamsmk.providers.openai_completions import completions_body, read_completions
 from dreamsmk.providers.openai_embeddings import ROWS_AT_ONCE, embeddings_body, read_embeddings
 from dreamsmk.providers.openai_responses import DEFAULTS, SAMPLING, read_responses, responses_body
+from dreamsmk.providers.tuned import with_tuned_name
 from dreamsmk.requests import Request, Response
 from dreamsmk.settings import ModelSpec
 
@@ -60,7 +62,7 @@ class OpenAIProvider(HttpProvider):
     )
 
     def __init__(self, spec: ModelSpec) -> None:
-        super().__init__(spec)
+        super().__init__(with_tuned_name(spec))
         self._api = spec.api or "chat"
         self._options = spec.options
         self._limit_name = "max_tokens" if _is_other_server(spec) else "max_completion_tokens"

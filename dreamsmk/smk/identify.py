@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dreamsmk.errors import SettingsError, nearest
 from dreamsmk.hashing import Algorithm, DigestMemo, Kind
 from dreamsmk.providers import PROVIDERS, provider_class, resolve_identity
+from dreamsmk.providers.tuned import tuned_path
 from dreamsmk.requests import ModelIdentity
 from dreamsmk.settings import ModelSpec, Settings, function_references, identity_params, model_aliases
 from dreamsmk.smk.meta import Role, RuleMeta
@@ -133,6 +134,9 @@ def spec_of(alias: str, settings: Settings) -> ModelSpec:
 
 def local_folders(spec: ModelSpec) -> dict[str, Path]:
     """Returns what of a model spec may name a folder or a file on this machine, by field."""
+    tuned = tuned_path(spec)
+    if tuned is not None:
+        return {"model": tuned}
     if spec.provider not in PROVIDERS or not provider_class(spec.provider).capabilities.is_local:
         return {}
     return {name: Path(value) for name in ("model", "adapter") if (value := getattr(spec, name))}

@@ -1,6 +1,7 @@
 """Every rule's example runs, offline but for the package registry, and is clean under Snakemake's own linters.
 
-What an example loads from the Hub comes from a small one on this machine.
+What an example loads from the Hub comes from a small one on this machine, and what it has trained at a service is
+trained by one here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import examples as hub_examples
+from tests.wire import examples as service_examples
 from tests.workflow.project import ROOT, Project
 
 EXAMPLES = sorted(path.parent for path in ROOT.glob("rules/*/example/Snakefile"))
@@ -35,6 +37,13 @@ def hub_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
         yield environment
 
 
+@pytest.fixture(scope="module")
+def service_environment() -> Iterator[dict[str, str]]:
+    """The environment in which examples ask a service that trains models."""
+    with service_examples.service_of_examples() as environment:
+        yield environment
+
+
 def test_every_rule_has_an_example() -> None:
     assert [path.parent.name for path in EXAMPLES] == MODULES
 
@@ -44,8 +53,12 @@ def test_an_example_builds_its_targets_and_then_nothing(
     example: Path, tmp_path: Path, shared_home: Path, request: pytest.FixtureRequest
 ) -> None:
     shutil.copytree(example, tmp_path / "example")
-    hub = request.getfixturevalue("hub_environment") if example.parent.name in hub_examples.RULES else {}
-    project = Project(tmp_path / "example", {"DREAMSMK_HOME": str(shared_home), **hub})
+    environment = {"DREAMSMK_HOME": str(shared_home)}
+    if example.parent.name in hub_examples.RULES:
+        environment |= request.getfixturevalue("hub_environment")
+    if example.parent.name in service_examples.RULES:
+        environment |= request.getfixturevalue("service_environment")
+    project = Project(tmp_path / "example", environment)
     project.run()
     made = re.findall(r'"((?:results|resources)/[^"]+)"', (example / "Snakefile").read_text())
     assert made

@@ -7,7 +7,7 @@ lost is found in the list of batches. Input files are not deleted: the service d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -25,6 +25,7 @@ from dreamsmk.providers.batches.base import (
 )
 from dreamsmk.providers.credentials import without_key
 from dreamsmk.providers.http_status import one_line, status_error
+from dreamsmk.providers.openai_client import open_client, translated
 from dreamsmk.requests import Request
 
 if TYPE_CHECKING:
@@ -39,10 +40,7 @@ COMPLETION_WINDOW: Literal["24h"] = "24h"
 BATCHES_PER_PAGE = 100
 # The list is looked through this far back before the moment of the submission: clocks differ.
 CLOCK_MARGIN = timedelta(minutes=10)
-READ_RETRIES = 3
 UPLOAD_SECONDS = 1800.0
-# All else is quick; of a file of results, it is each part that must come so soon.
-ANSWER_SECONDS = 60.0
 
 ENDED = frozenset({"completed", "expired", "cancelled", "failed"})
 # Codes of a batch that failed as a whole, and may not when it is submitted later.
@@ -140,15 +138,7 @@ class OpenAIBatches(BatchService):
 
     def _client(self) -> openai.OpenAI:
         if self._opened is None:
-            import openai
-
-            spec = self.provider.spec
-            self._opened = openai.OpenAI(
-                api_key=self.provider.key(spec),
-                base_url=self.provider.address(spec.base_url),
-                max_retries=READ_RETRIES,
-                timeout=min(spec.timeout_seconds, ANSWER_SECONDS),
-            )
+            self._opened = open_client(self.provider)
         return self._opened
 
     def _problem(self, batch: Batch, key: str) -> ProviderError:
@@ -178,29 +168,5 @@ class OpenAIBatches(BatchService):
         failed = ServiceUnavailable(f"openai did not answer a call of a batch: {words}")
         return BatchResult(name, error=failed, is_retryable=said.get("code") in RETRYABLE_CODES)
 
-    @contextmanager
-    def _translated(self, client: openai.OpenAI) -> Iterator[None]:
-        """Turns what the SDK raises into the errors of live calls, none of which holds the key."""
-        import httpx2
-        import openai
-
-        try:
-            yield
-        except openai.APIStatusError as error:
-            message = error.body.get("message") if isinstance(error.body, dict) else None
-            words = without_key(str(message or error.message), client.api_key)
-            headers = error.response.headers
-            failed = status_error(error.status_code, words, headers, service="openai", code=error.code)
-        except openai.APITimeoutError:
-            failed = ServiceUnavailable("openai did not answer in time", where=str(client.base_url))
-        except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            words = without_key(one_line(str(error.__cause__ or error)), client.api_key)
-            failed = ServiceUnavailable(f"openai cannot be reached: {words}", where=str(client.base_url))
-        except (openai.APIResponseValidationError, ValueError) as error:
-            # ValueError: what should have been JSON
-            words = without_key(one_line(str(error)), client.api_key)
-            failed = ServiceUnavailable(f"openai sent what is no batch: {words}", where=str(client.base_url))
-        else:
-            return
-        # the SDK's exceptions hold the request, and so the key
-        raise failed from None
+    def _translated(self, client: openai.OpenAI) -> AbstractContextManager[None]:
+        return translated(client, "batch")
