@@ -1,0 +1,92 @@
+"""Answers to 200 prompts of mixed length, in a process of its own; see `training.py`.
+
+    python -m benchmarks.generation_runs dreamsmk|unsorted|sorted MODEL
+
+prints `{"seconds", "cpu_seconds", "tokens"}` as JSON. `unsorted` is a plain loop of `generate` over batches as the
+prompts come, `sorted` one over batches of like length, which is DataDreamer's way. All pad on the left, batches have
+the same size, and every reply has the same number of tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+PROMPTS = 200
+BATCH = 16
+NEW_TOKENS = 24
+
+
+def prompts() -> list[str]:
+    """Returns prompts of 10 to 300 words, most of them short, as tables of questions and documents have them."""
+    import random
+
+    from benchmarks.training_runs import WORDS
+
+    drawn = random.Random(0)
+    lengths = [10 + int(290 * drawn.random() ** 3) for _ in range(PROMPTS)]
+    return [" ".join(drawn.choices(WORDS, k=length)) for length in lengths]
+
+
+def loop(model: Path, *, is_sorted: bool) -> int:
+    """Answers batch by batch with `generate`; returns the tokens that came."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+    loaded = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    asked = [
+        tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False)
+        for text in prompts()
+    ]
+    if is_sorted:
+        asked.sort(key=lambda text: len(tokenizer(text)["input_ids"]))
+    tokens = 0
+    with torch.inference_mode():
+        for first in range(0, len(asked), BATCH):
+            batch = tokenizer(asked[first : first + BATCH], return_tensors="pt", padding=True, add_special_tokens=False)
+            made = loaded.generate(**batch, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+            tokens += made[:, batch["input_ids"].shape[1] :].numel()
+    return tokens
+
+
+def ours(model: Path) -> int:
+    """Answers through the provider `transformers`; returns the tokens that came."""
+    from dreamsmk.providers import open_provider
+    from dreamsmk.requests import Message, ModelIdentity, Request, Sampling
+    from dreamsmk.settings import ModelSpec
+
+    spec = ModelSpec(provider="transformers", model=str(model), dtype="float32", batch_size=BATCH)
+    provider = open_provider(spec)
+    requests = [
+        Request(
+            ModelIdentity(spec.provider, spec.model),
+            (Message("user", text),),
+            Sampling(max_tokens=NEW_TOKENS),
+        )
+        for text in prompts()
+    ]
+    replies = dict(provider.generate(requests))
+    provider.close()
+    return sum(reply.usage.output_tokens for reply in replies.values())
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    way, model = sys.argv[1], Path(sys.argv[2])
+    import torch  # noqa: F401 - its import is not what is measured
+    import transformers  # noqa: F401
+
+    began, cpu = time.perf_counter(), time.process_time()
+    tokens = ours(model) if way == "dreamsmk" else loop(model, is_sorted=way == "sorted")
+    figures = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu, "tokens": tokens}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
