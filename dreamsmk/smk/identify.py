@@ -7,7 +7,7 @@ yet, or no more (a `temp()` input), counts with the last digest that it was seen
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
     params: Mapping[str, Any],
     inputs: Mapping[str, list[Path]],
     *,
-    outputs: Collection[str],
+    outputs: Mapping[str, Path | Sequence[Path]],
     settings: Settings,
     memo: DigestMemo,
     extra: Mapping[str, Any] | None = None,
@@ -64,7 +64,7 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
         meta: The rule.
         params: Validated parameters with defaults filled in.
         inputs: Paths by role.
-        outputs: The output roles that the job makes.
+        outputs: What the job makes, by role: of the paths only a suffix counts, where it decides what is made.
         settings: The config.
         memo: Gives the digests of files.
         extra: What else the task's result depends on, merged into the parameters.
@@ -87,7 +87,11 @@ def identify(  # noqa: PLR0913 - each is one part of the identity
             role: [_input_digest(memo, path, meta.inputs.get(role)) for path in paths]
             for role, paths in declared_only(inputs, meta.inputs).items()
         },
-        outputs={role: declared.kind for role, declared in meta.outputs.items() if role in outputs},
+        outputs={
+            role: f"{declared.kind} {_suffix(outputs[role])}" if declared.suffixes else declared.kind
+            for role, declared in meta.outputs.items()
+            if role in outputs
+        },
         code={position: identity.digest for position, identity in code.items()},
     )
     return Identified(preimage, preimage.fingerprint(), aliases, identities, code)
@@ -163,6 +167,10 @@ def _input_digest(memo: DigestMemo, path: Path, declared: Role | None) -> str:
     digest = _digest(memo, path)
     read_as = READ_AS.get(path.suffix.lower()) if declared is not None and declared.kind == "table" else None
     return f"{digest} as {read_as}" if read_as else digest
+
+
+def _suffix(made: Path | Sequence[Path]) -> str:
+    return (made if isinstance(made, Path) else made[0]).suffix
 
 
 def _digest(memo: DigestMemo, path: Path, kind: Kind = "auto", algorithm: Algorithm = "xxh3") -> str:

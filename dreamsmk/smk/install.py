@@ -7,6 +7,8 @@ reports wrong parameters when the job starts instead of before.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, nearest
@@ -78,18 +80,28 @@ def _complete(workflow: Any, rule: Any, binding: Binding) -> None:
     if binding.meta.free_roles:
         note_folders(rule)
     binding.settings  # noqa: B018 - a wrong config is reported here, before anything is worked out
-    for name, folder in _model_inputs(workflow, rule, binding).items():
+    if _depends_on_wildcards(rule):
+        _add_input(workflow, rule, MODEL_PREFIX + "of_wildcards", _ModelsOfJob(workflow, rule, binding).paths)
+        return
+    for name, folder in _ModelsOfJob(workflow, rule, binding).by_name(dict.fromkeys(rule.wildcard_names, "0")).items():
         if not hasattr(rule.input, name):
             _add_input(workflow, rule, name, folder)
 
 
-def _add_input(workflow: Any, rule: Any, name: str, path: str) -> None:
+# Any: a path, or a function of wildcards.
+def _add_input(workflow: Any, rule: Any, name: str, path: Any) -> None:
     """Adds an input as it stands: a `prefix:` of the module is for the module's own paths."""
     from snakemake.path_modifier import PathModifier
 
     usual, rule.input_modifier = rule.input_modifier, PathModifier(None, None, workflow)
     rule.set_input(**{name: path})
     rule.input_modifier = usual
+
+
+def _depends_on_wildcards(rule: Any) -> bool:
+    """Says whether wildcards pick a model, such as that of a round: by a function, or in its name."""
+    models = [value for name, value in rule.params._allitems() if name and "model" in name]
+    return any(callable(value) or (isinstance(value, str) and "{" in value) for value in models)
 
 
 def _set_log(workflow: Any, rule: Any) -> None:
@@ -103,31 +115,44 @@ def _set_log(workflow: Any, rule: Any) -> None:
         rule.benchmark = "/".join([workflow.pathvars.apply("<benchmarks>"), rule.name, *wildcards]) + ".tsv"
 
 
-def _model_inputs(workflow: Any, rule: Any, binding: Binding) -> dict[str, str]:
-    """Returns the local model folders and files that the rule's jobs read, so that Snakemake makes them first."""
-    from snakemake.iocontainers import Wildcards
+@dataclass(frozen=True, slots=True)
+class _ModelsOfJob:
+    """The local model folders and files that a rule's jobs read, so that Snakemake makes them first."""
 
-    if any(callable(value) for name, value in rule.params._allitems() if name and "model" in name):
-        return {}
-    raw = raw_params(rule, Wildcards(fromdict=dict.fromkeys(rule.wildcard_names, "0")), {})
-    wanted = {}
-    for alias in model_aliases(binding.meta.params, raw).values():
-        spec = spec_of(alias, binding.settings)
-        for field, folder in local_folders(spec).items():
-            prefix = MODEL_PREFIX if field == "model" else ADAPTER_PREFIX
-            if folder.exists() or _is_made(workflow, str(folder)):
-                wanted[prefix + alias] = str(folder)
-    return wanted
+    # Any: Snakemake's Workflow and Rule.
+    workflow: Any
+    rule: Any
+    binding: Binding
+
+    def by_name(self, wildcards: Mapping[str, str]) -> dict[str, str]:
+        """Returns them by the name of the input that stands for each."""
+        from snakemake.iocontainers import Wildcards
+
+        raw = raw_params(self.rule, Wildcards(fromdict=dict(wildcards)), {})
+        wanted = {}
+        for alias in model_aliases(self.binding.meta.params, raw).values():
+            spec = spec_of(alias, self.binding.settings)
+            for field, folder in local_folders(spec).items():
+                prefix = MODEL_PREFIX if field == "model" else ADAPTER_PREFIX
+                if folder.exists() or _is_made(self.workflow, str(folder)):
+                    wanted[prefix + alias] = str(folder)
+        return wanted
+
+    # Any: Snakemake's wildcards.
+    def paths(self, wildcards: Any) -> list[str]:
+        """An input function: those of the job with these wildcards."""
+        found: list[str] = _translated(lambda: list(self.by_name(dict(wildcards.items())).values()))
+        return found
 
 
 def _is_made(workflow: Any, path: str) -> bool:
     return any(output.match(path) for rule in workflow.rules for output in rule.output)
 
 
-# Any: a function without arguments.
-def _translated(step: Any) -> None:
+# Any: a function without arguments, and what it returns.
+def _translated(step: Any) -> Any:
     try:
-        step()
+        return step()
     except DreamsmkError as exc:
         raise refusal(exc) from exc
 

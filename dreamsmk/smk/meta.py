@@ -39,6 +39,7 @@ class Role:
         is_required: Whether the rule cannot do without it.
         takes_many: Whether it may be several files.
         min_rows: The fewest rows that a table must have.
+        suffixes: What its name may end in, where that decides what is made; any, if empty.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Role:
     is_required: bool = True
     takes_many: bool = False
     min_rows: int = 0
+    suffixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,4 +217,5 @@ def _role(entry: Mapping[str, Any]) -> Role:
         is_required=entry.get("required", True),
         takes_many=entry.get("many", False),
         min_rows=entry.get("min_rows", 0),
+        suffixes=tuple(entry.get("suffixes", ())),
     )

@@ -27,7 +27,8 @@ def paths_by_role(files: Any, roles: Mapping[str, Role], *, where: str) -> dict[
         where: What to name in errors.
 
     Raises:
-        SettingsError: A name is no role of the rule, there are more files than roles, or a required one is missing.
+        SettingsError: A name is no role of the rule, there are more files than roles, a required one is missing, or a
+            file does not end as those of its role do.
     """
     found: dict[str, list[Path]] = {}
     positional: list[str] = []
@@ -40,6 +41,7 @@ def paths_by_role(files: Any, roles: Mapping[str, Role], *, where: str) -> dict[
         else:
             raise SettingsError(f"the rule knows no {name!r} here", where=where, hint=nearest(name, roles))
     _fill(found, positional, roles, where)
+    _check_suffixes(found, roles, where)
     missing = [role for role, declared in roles.items() if declared.is_required and not found.get(role)]
     if missing:
         hint = f"give {missing[0]}=…, {_about(roles[missing[0]])}"
@@ -60,6 +62,17 @@ def _fill(found: dict[str, list[Path]], positional: list[str], roles: Mapping[st
         found.setdefault(free[0], []).append(Path(path))
         if not roles[free[0]].takes_many:
             free.pop(0)
+
+
+def _check_suffixes(paths: Mapping[str, list[Path]], roles: Mapping[str, Role], where: str) -> None:
+    for role, declared in roles.items():
+        for path in paths.get(role, []) if declared.suffixes else []:
+            if path.suffix not in declared.suffixes:
+                raise SettingsError(
+                    f"{str(path)!r} is no {role!r} that can be made",
+                    where=where,
+                    hint=f"end its name in {' or '.join(declared.suffixes)}",
+                )
 
 
 def _about(role: Role) -> str:

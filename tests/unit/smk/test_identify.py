@@ -316,3 +316,15 @@ def test_an_images_column_counts_only_where_it_is_given(memo: DigestMemo, tmp_pa
     rule = "process_with_prompt"
     assert fingerprint_1(rule, memo, tmp_path, images=None) == VERSION_1[rule]
     assert fingerprint_1(rule, memo, tmp_path, images="text") != VERSION_1[rule]
+
+
+def test_the_suffix_of_an_output_is_identity_where_it_decides_what_is_made_and_its_path_never_is(
+    fingerprint: Identify,
+) -> None:
+    def of(plot: str) -> Identified:
+        outputs = {"scores": [Path("scores.parquet")], "plot": [Path(plot)]}
+        return fingerprint("evaluate", params={"metrics": ["win_rate"]}, outputs=outputs)
+
+    assert of("a.svg").preimage.outputs == {"scores": "table", "plot": "file .svg"}
+    assert of("a.svg").fingerprint == of("elsewhere/b.svg").fingerprint
+    assert of("a.svg").fingerprint != of("a.png").fingerprint

@@ -69,3 +69,11 @@ def test_folders_of_local_models_are_told_apart_from_the_declared_roles() -> Non
     found = paths_by_role(files("a", model_student="m", adapter_student="n"), ROLES, where="here")
     assert found["model_student"] == [Path("m")]
     assert declared_only(found, ROLES) == {"train": [Path("a")]}
+
+
+def test_a_file_whose_suffix_decides_what_is_made_ends_in_one_of_them() -> None:
+    roles = {"plot": Role("file", "A plot.", suffixes=(".svg", ".png"))}
+    assert paths_by_role(files("a.b.png"), roles, where="here") == {"plot": [Path("a.b.png")]}
+    with pytest.raises(SettingsError, match=r"'a\.pdf' is no 'plot' that can be made") as caught:
+        paths_by_role(files("a.pdf"), roles, where="here")
+    assert caught.value.hint == "end its name in .svg or .png"

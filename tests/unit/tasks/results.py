@@ -21,11 +21,13 @@ from dreamsmk.tasks.context import Context
 from tests.tiny import make_tiny_model
 from tests.unit.cards.records import RecordFolder, example_one
 from tests.unit.tasks.desk import Desk, Notes
+from tests.unit.tasks.evaluation.golden import CASES as EVALUATION
 from tests.unit.tasks.results_of_prompting import PROMPTING
 from tests.unit.tasks.results_of_recipes import RECIPES
 from tests.unit.tasks.results_of_retrieval import RETRIEVAL
 from tests.unit.tasks.results_of_shaping import SHAPING
 from tests.unit.tasks.results_of_sources import NEED_A_HUB, SOURCES
+from tests.unit.tasks.training.golden import MODULES as TRAINING
 
 # Digests by what was made.
 Digests = dict[str, str]
@@ -182,6 +184,8 @@ CASES: dict[str, Callable[[Desk], Iterator[tuple[str, str]]]] = {
     **RETRIEVAL,
     **SHAPING,
     **SOURCES,
+    **EVALUATION,
+    **{rule: case for module in TRAINING for rule, case in module.CASES.items()},
 }
 
 
