@@ -74,8 +74,6 @@ def quantization_config(scheme: str, device: str) -> Any:
 
     if scheme in CUDA_ONLY and not (device.startswith(("cuda", "auto")) and torch.cuda.is_available()):
         raise _needs_gpu(scheme, device)
-    if scheme.startswith("bnb"):
-        return _bitsandbytes(scheme)
     if scheme == "torchao-float8-dynamic":
         index = torch.device(device).index if device.startswith("cuda") else None
         found = torch.cuda.get_device_capability(index)
@@ -84,6 +82,14 @@ def quantization_config(scheme: str, device: str) -> Any:
                 f"the quantization {scheme!r} needs compute capability 8.9, and the GPU has {found[0]}.{found[1]}",
                 hint="take torchao-float8, which stores in float8 and computes as before, or torchao-int8",
             )
+    return scheme_config(scheme)
+
+
+# Any: see `quantization_config`.
+def scheme_config(scheme: str) -> Any:
+    """Returns transformers' configuration of a scheme, whatever the device can run."""
+    if scheme.startswith("bnb"):
+        return _bitsandbytes(scheme)
     with _unheard():
         return _torchao(scheme)
 

@@ -192,7 +192,9 @@ def _started(folder: Path, fleet: Fleet, threads: int) -> Iterator[_Workers]:
     module = [sys.executable, "-m", workers.__name__, str(folder)]
     counts = [str(fleet.processes), str(fleet.nodes)]
     if fleet.nodes > 1:
-        step = ["srun", "--overlap", f"--nodes={fleet.nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]
+        # all said: what is not is taken from the step of one task that this process is
+        tasks = [f"--nodes={fleet.nodes}", f"--ntasks={fleet.nodes}", "--ntasks-per-node=1"]
+        step = ["srun", "--overlap", *tasks, "--kill-on-bad-exit=1"]
         commands = [[*step, *module, "node", *counts]]
     else:
         commands = [[*module, str(rank), *counts] for rank in range(fleet.processes)]
