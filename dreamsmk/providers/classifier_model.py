@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # A tokenizer without a limit says so with a number of this size.
 NO_LIMIT = 10**9
+HEAD_FILE = "head.json"
+"""What an adapter's folder says of a head that was trained with it: a config of transformers, by another name, since with
+a `config.json` beside its adapter a folder is taken for a whole model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +142,11 @@ def _load(spec: ModelSpec) -> tuple[Any, Any]:
 
 def _head_of(adapter: str | None) -> dict[str, Any]:
     """Returns the labels of a head that was trained with an adapter, where its folder tells them."""
-    if adapter is None or not (Path(adapter).expanduser() / "config.json").is_file():
+    if adapter is None or not (Path(adapter).expanduser() / HEAD_FILE).is_file():
         return {}
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(Path(adapter).expanduser())
+    config = AutoConfig.from_pretrained(Path(adapter).expanduser() / HEAD_FILE)
     labels = {"id2label": config.id2label, "label2id": config.label2id, "problem_type": config.problem_type}
     return {"num_labels": config.num_labels, **labels, "ignore_mismatched_sizes": True}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import SettingsError
+from dreamsmk.providers.classifier_model import HEAD_FILE
 from dreamsmk.providers.identity import is_local_path
 from dreamsmk.tasks.models.local_model import LocalModel
 
@@ -103,7 +104,6 @@ def read_adapter(source: str, base: LocalModel) -> Adapter:
     import json
 
     from peft import PeftConfig, load_peft_weights
-    from transformers.utils import CONFIG_NAME
 
     if base.find_file(CONFIG, source) is None:
         raise SettingsError(
@@ -119,7 +119,7 @@ def read_adapter(source: str, base: LocalModel) -> Adapter:
         )
     with base.loading("adapter", source):
         weights = load_peft_weights(source, device="cpu")
-    beside = base.find_file(CONFIG_NAME, source)
+    beside = base.find_file(HEAD_FILE, source)
     told = json.loads(beside.read_text(encoding="utf-8")) if beside else {}
     labels = {name: told[name] for name in _HEAD_SETTINGS if told.get(name) is not None}
     return Adapter(source, config, weights, labels)

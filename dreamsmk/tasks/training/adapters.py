@@ -22,13 +22,15 @@ def lora_config(lora: Lora | None, task_type: TaskType, *, modules_to_save: list
     Args:
         lora: What the user asked for.
         task_type: What the model does, in peft's words.
-        modules_to_save: Layers that are trained whole beside it, such as a new classification head.
+        modules_to_save: Layers that the method trains whole beside it, such as a new classification head; those that
+            the user named come first.
     """
     if lora is None:
         return None
     from peft import LoraConfig
 
     modules = lora.target_modules
+    whole = list(dict.fromkeys([*lora.modules_to_save, *(modules_to_save or [])]))
     config: peft.LoraConfig = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -36,7 +38,7 @@ def lora_config(lora: Lora | None, task_type: TaskType, *, modules_to_save: list
         target_modules=modules if isinstance(modules, str) else list(modules),
         use_dora=lora.dora,
         use_rslora=lora.rslora,
-        modules_to_save=modules_to_save,
+        modules_to_save=whole or None,
         task_type=task_type,
     )
     return config

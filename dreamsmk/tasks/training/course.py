@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dreamsmk.errors import MissingExtra, SettingsError, TrainingError
 from dreamsmk.tasks.training.arguments import shared_arguments
 from dreamsmk.tasks.training.base_model import BaseModel
+from dreamsmk.tasks.training.breakdowns import breakdowns_told
 from dreamsmk.tasks.training.checkpoints import newest_whole_checkpoint
 from dreamsmk.tasks.training.devices import gathered_weights, process_count
 from dreamsmk.tasks.training.history import history_table
@@ -47,6 +48,11 @@ class Course:
         judged_by: The number of the log that tells which of two validations is better.
         is_higher_better: Whether more of it is.
         obstacle: Why a longer training cannot go on from where a shorter one of this method ended; empty where it can.
+        steps_per_epoch: Steps in which each row is learnt from once; the rows by the batch where nothing is said.
+        others: Aliases of the models that it learns from, beside the one that is trained.
+        functions: The user's functions that it learns from.
+        save_stride: Only from multiples of so many steps can be gone on.
+        write: Writes the folder that is left, with the loss history, where it is none of transformers or peft.
         checkpoint: Where it goes on from; None for the beginning.
     """
 
@@ -60,12 +66,18 @@ class Course:
     judged_by: str = "eval_loss"
     is_higher_better: bool = False
     obstacle: str = ""
+    steps_per_epoch: int | None = None
+    others: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    save_stride: int = 1
+    write: Callable[[Path, polars.DataFrame], None] | None = None
     checkpoint: Path | None = field(init=False)
     _shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
         self._check_validation()
-        self._shelf = shelf_of(self.context, self.params, self.trainer, self.obstacle)
+        learnt_from = {"others": self.others, "functions": self.functions}
+        self._shelf = shelf_of(self.context, self.params, self.trainer, self.obstacle, **learnt_from)
         self.checkpoint = newest_whole_checkpoint(self.checkpoints)
         if self.checkpoint is None and (said := self._shelf.take(self.checkpoints, self._steps)):
             self.context.progress.note(said)
@@ -103,7 +115,7 @@ class Course:
             self.context.progress.note(f"going on from {self.checkpoint.name}")
         # read now: newer checkpoints take this one's place
         before, started = _seen(self.checkpoint), time.monotonic()
-        with _failures_told():
+        with breakdowns_told(self.checkpoints):
             trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
         state, seconds = trainer.state, time.monotonic() - started
         if state.global_step < state.max_steps and not plan.is_patience_over(state.log_history):
@@ -130,17 +142,17 @@ class Course:
             return
         if self.params.is_mixed:
             model.to(dtype=_sixteen_bits(self.params.precision))
-        write_model_folder(
-            self.context.output("model"),
-            model,
-            tokenizer,
-            spec=self.base.spec,
-            history=history_table(trainer.state.log_history, self.metrics),
-            weights=weights,
-        )
+        folder, history = self.context.output("model"), history_table(trainer.state.log_history, self.metrics)
+        with breakdowns_told(folder.parent):
+            if self.write is not None:
+                self.write(folder, history)
+            else:
+                write_model_folder(folder, model, tokenizer, spec=self.base.spec, history=history, weights=weights)
 
     @property
     def _steps_per_epoch(self) -> int:
+        if self.steps_per_epoch is not None:
+            return self.steps_per_epoch
         batches = math.ceil(self.train_rows / (self.params.device_batch_size(process_count()) * process_count()))
         return math.ceil(batches / self.params.gradient_accumulation_steps)
 
@@ -154,6 +166,7 @@ class Course:
         return Plan(
             validate_every=self._steps_per_epoch if self.validation_rows else None,
             save_steps=self.params.save_steps,
+            save_stride=self.save_stride,
             saves_best=self.params.keep == "best",
             saves_last=not self._shelf.obstacle and ends_evenly,
             patience=self.params.early_stopping_patience,
@@ -212,29 +225,6 @@ def starting() -> Iterator[None]:
         raise MissingExtra(exc.name or "trl", "train") from exc
     except (ValueError, TypeError, NotImplementedError) as exc:
         raise TrainingError(f"the training cannot start: {str(exc).strip().splitlines()[0]}") from exc
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    import errno
-
-    import torch
-
-    try:
-        yield
-    except torch.OutOfMemoryError as exc:
-        raise TrainingError(
-            "the GPU has too little memory for the batch",
-            hint="raise gradient_accumulation_steps, set gradient_checkpointing, or lower max_length",
-        ) from exc
-    except OSError as exc:
-        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise TrainingError(
-            "the disk is full, so that no checkpoint can be written",
-            where=str(exc.filename or ""),
-            hint="make room and run again: the training goes on from its last checkpoint",
-        ) from exc
 
 
 # Any: JSON values of every type; transformers publishes no types.

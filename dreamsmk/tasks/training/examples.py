@@ -6,12 +6,14 @@ it, are `IGNORED`. Nothing is cut or left out in silence: a row that does not fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
+from dreamsmk.providers.local.prompts import FIXED_DAY
 from dreamsmk.tasks.prompting.generations import read_texts
 
 if TYPE_CHECKING:
@@ -49,28 +51,47 @@ class Encoder:
 
     def encode(self, prompts: Sequence[str], outputs: Sequence[str]) -> Iterator[tuple[list[int], int]]:
         """Yields for each row the ids of prompt and output together, and how many of them are the prompt's."""
+        starts = self.prompts(prompts)
         if self.is_chat:
-            starts, wholes = self._chats(prompts, outputs)
+            asked = zip(self._asked(prompts), outputs, strict=True)
+            told = [[*chat, {"role": "assistant", "content": output}] for chat, output in asked]
+            wholes = self.render(told)["input_ids"]
         else:
-            starts = self.tokenizer(list(prompts))["input_ids"]
             ends = self.tokenizer(list(outputs), add_special_tokens=False)["input_ids"]
             wholes = [s + e + [self.tokenizer.eos_token_id] for s, e in zip(starts, ends, strict=True)]
         for start, whole in zip(starts, wholes, strict=True):
-            yield whole, _common_length(start, whole)
+            yield whole, common_length(start, whole)
 
-    def _chats(self, prompts: Sequence[str], outputs: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
+    def prompts(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Returns the ids of prompts alone, as they are before an output."""
+        if not self.is_chat:
+            bare: list[list[int]] = self.tokenizer(list(prompts))["input_ids"]
+            return bare
+        asked: list[list[int]] = self.render(self._asked(prompts), add_generation_prompt=True)["input_ids"]
+        return asked
+
+    def _asked(self, prompts: Sequence[str]) -> list[list[dict[str, str]]]:
+        system = [] if self.system_prompt is None else [{"role": "system", "content": self.system_prompt}]
+        return [[*system, {"role": "user", "content": prompt}] for prompt in prompts]
+
+    # Any: what apply_chat_template takes and returns.
+    def render(self, chats: Sequence[Sequence[Mapping[str, str]]], **arguments: Any) -> Any:
+        """Returns chats as the template lays them out: token ids by name, or texts with `tokenize=False`.
+
+        Raises:
+            TrainingError: The template refuses the messages.
+        """
         from jinja2 import TemplateError
 
-        system = [] if self.system_prompt is None else [{"role": "system", "content": self.system_prompt}]
-        asked = [[*system, {"role": "user", "content": prompt}] for prompt in prompts]
-        told = [[*chat, {"role": "assistant", "content": output}] for chat, output in zip(asked, outputs, strict=True)]
-        render = self.tokenizer.apply_chat_template
+        given = {"tokenize": True, "return_dict": True, **arguments}
+        template = self.tokenizer.get_chat_template()
+        if "strftime_now" in template:
+            # the day that the model will be told when it is asked, too
+            given["chat_template"] = FIXED_DAY + template
         try:
-            starts = render(asked, tokenize=True, return_dict=True, add_generation_prompt=True)["input_ids"]
-            wholes = render(told, tokenize=True, return_dict=True)["input_ids"]
+            return self.tokenizer.apply_chat_template(chats, **given)
         except TemplateError as exc:
             raise TrainingError(f"the chat template refuses the messages: {exc}") from exc
-        return starts, wholes
 
 
 def read_pairs(path: Path, inputs: str, outputs: str) -> tuple[list[str], list[str]]:
@@ -101,24 +122,46 @@ def encode_pairs(
     Raises:
         TrainingError: If rows are too long, or so long that no token of their output is left.
     """
+
+    def labelled() -> Iterator[tuple[list[int], list[int]]]:
+        for begin in range(0, len(prompts), _CHUNK_ROWS):
+            part = slice(begin, begin + _CHUNK_ROWS)
+            for ids, prompt_length in encoder.encode(prompts[part], outputs[part]):
+                yield ids, [IGNORED] * prompt_length + ids[prompt_length:]
+
+    return labelled_table(labelled(), max_length=max_length, truncate=truncate, where=where)
+
+
+def labelled_table(
+    rows: Iterable[tuple[list[int], list[int]]], *, max_length: int, truncate: bool, where: str
+) -> polars.DataFrame:
+    """Returns a table with the columns `input_ids` and `labels`.
+
+    Args:
+        rows: The ids of each row, and as many labels.
+        max_length: The most tokens that a row may have.
+        truncate: Whether the end of a longer row is cut off, rather than being an error.
+        where: What to call the table in errors.
+
+    Raises:
+        TrainingError: If rows are too long, or so long that no token with a label is left.
+    """
     import polars as pl
 
     too_long: list[int] = []
     unlearnable: list[int] = []
-    chunks: list[pl.DataFrame] = []
     schema = {"input_ids": pl.List(pl.Int64), "labels": pl.List(pl.Int64)}
-    for begin in range(0, len(prompts), _CHUNK_ROWS):
-        part = slice(begin, begin + _CHUNK_ROWS)
-        ids_of_rows, labels_of_rows = [], []
-        for row, (ids, prompt_length) in enumerate(encoder.encode(prompts[part], outputs[part]), begin):
-            if len(ids) > max_length:
-                too_long.append(row)
-            if prompt_length >= min(len(ids), max_length):
-                unlearnable.append(row)
-            kept = ids[:max_length]
-            ids_of_rows.append(kept)
-            labels_of_rows.append([IGNORED] * min(prompt_length, len(kept)) + kept[prompt_length:])
-        chunks.append(pl.DataFrame({"input_ids": ids_of_rows, "labels": labels_of_rows}, schema=schema))
+    chunks: list[pl.DataFrame] = [pl.DataFrame(schema=schema)]
+    numbered = enumerate(rows)
+    while part := list(islice(numbered, _CHUNK_ROWS)):
+        too_long += [row for row, (ids, _) in part if len(ids) > max_length]
+        cut = [(ids[:max_length], labels[:max_length]) for _, (ids, labels) in part]
+        # the first token has nothing before it that it could be told from
+        unlearnable += [
+            row for (row, _), (_, labels) in zip(part, cut, strict=True) if all(n == IGNORED for n in labels[1:])
+        ]
+        columns = {"input_ids": [ids for ids, _ in cut], "labels": [labels for _, labels in cut]}
+        chunks.append(pl.DataFrame(columns, schema=schema))
     _check_lengths([] if truncate else too_long, unlearnable, max_length, where)
     return pl.concat(chunks)
 
@@ -153,7 +196,8 @@ def rows_in_words(rows: Iterable[int]) -> str:
     return f"{'row' if len(listed) == 1 else 'rows'} {shown}{more} (from 0)"
 
 
-def _common_length(start: Sequence[int], whole: Sequence[int]) -> int:
+def common_length(start: Sequence[int], whole: Sequence[int]) -> int:
+    """Returns how many tokens two sequences have in common from their beginning."""
     # where a template renders a prompt otherwise once it was answered, the output begins where the two part
     for index, (a, b) in enumerate(zip(start, whole, strict=False)):
         if a != b:

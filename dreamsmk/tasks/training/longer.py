@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dreamsmk.hashing import DigestMemo, canonical_bytes, digest_bytes
+from dreamsmk.hashing.code import identify_function
 from dreamsmk.providers import resolve_identity
 from dreamsmk.store import Home
 from dreamsmk.tasks.training.checkpoints import newest_whole_checkpoint
@@ -75,7 +76,15 @@ class Shelf:
         (self.folder / _MARK).write_text(json.dumps({"steps": steps}), encoding="utf-8")
 
 
-def shelf_of(context: Context, params: TrainingParameters, trainer: str, obstacle: str) -> Shelf:
+def shelf_of(  # all but the first four are by keyword
+    context: Context,
+    params: TrainingParameters,
+    trainer: str,
+    obstacle: str,
+    *,
+    others: tuple[str, ...] = (),
+    functions: tuple[str, ...] = (),
+) -> Shelf:
     """Returns the shelf of a training.
 
     Args:
@@ -83,8 +92,11 @@ def shelf_of(context: Context, params: TrainingParameters, trainer: str, obstacl
         params: Those of the rule.
         trainer: The method.
         obstacle: Why this method cannot go on, empty where it can.
+        others: Aliases of the models that it learns from.
+        functions: The user's functions that it learns from.
     """
-    return Shelf(Home(context.home).scratch(_digest(context, params, trainer)), obstacle or _obstacle(params))
+    digest = _digest(context, params, trainer, others, functions)
+    return Shelf(Home(context.home).scratch(digest), obstacle or _obstacle(params))
 
 
 def _obstacle(params: TrainingParameters) -> str:
@@ -99,14 +111,18 @@ def _obstacle(params: TrainingParameters) -> str:
     return ""
 
 
-def _digest(context: Context, params: TrainingParameters, trainer: str) -> str:
+def _digest(
+    context: Context, params: TrainingParameters, trainer: str, others: tuple[str, ...], functions: tuple[str, ...]
+) -> str:
     memo = DigestMemo(Home(context.home).digests)
-    identity = resolve_identity(context.model(params.model).spec, memo.of)
+    identity, *learnt_from = (resolve_identity(context.model(alias).spec, memo.of) for alias in (params.model, *others))
     decides = {
         "longer": 1,
         "trainer": trainer,
         "params": {name: value for name, value in context.params.items() if name not in params.EXECUTION | _LENGTH},
         "model": asdict(identity),
+        "others": [asdict(other) for other in learnt_from],
+        "functions": [identify_function(reference, base=Path()).digest for reference in functions],
         "inputs": {role: [memo.of(path) for path in paths] for role, paths in sorted(context.inputs.items()) if paths},
         "packages": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
     }

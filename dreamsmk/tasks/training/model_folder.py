@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dreamsmk.providers.classifier_model import HEAD_FILE
 from dreamsmk.tables import write_table
 from dreamsmk.tasks.training.history import FILE_NAME
 
@@ -48,14 +49,13 @@ def write_model_folder(  # all but the first three are by keyword
     is_adapter = hasattr(model, "peft_config")
     gathered = {} if weights is None else {"state_dict": weights}
     if is_adapter:
-        # "auto" would ask the Hub for the base model's vocabulary
-        # and a reference adapter of DPO is no part of the result
+        # "auto" would ask the Hub for the base model's vocabulary; a reference adapter of DPO is no part of the result
         model.save_pretrained(str(folder), save_embedding_layers=False, selected_adapters=["default"], **gathered)
         (folder / "README.md").unlink(missing_ok=True)
         _rewrite_adapter_config(folder / "adapter_config.json", spec)
         if model.peft_config["default"].task_type == "SEQ_CLS":
             # the base knows nothing of the head, and so not how many logits there are and what they mean
-            model.config.save_pretrained(str(folder))
+            model.config.to_json_file(str(folder / HEAD_FILE))
     else:
         model.save_pretrained(str(folder), **gathered)
     tokenizer.save_pretrained(str(folder))

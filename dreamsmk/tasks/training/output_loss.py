@@ -22,7 +22,7 @@ def trainer_class(model: Any, *, has_gpu: bool) -> type[trl.SFTTrainer]:
     """Returns TRL's trainer, or on a CPU one that is faster where the model can leave out logits."""
     from trl import SFTTrainer
 
-    if has_gpu or "logits_to_keep" not in inspect.signature(type(model).forward).parameters:
+    if has_gpu or not _can_leave_out(model):
         return SFTTrainer  # type: ignore[no-any-return]  # TRL publishes no types
 
     class OutputLossTrainer(SFTTrainer):  # type: ignore[misc]  # TRL publishes no types
@@ -49,7 +49,8 @@ def output_loss(
 
     Args:
         model: A causal language model whose forward takes `logits_to_keep`.
-        inputs: `input_ids`, `attention_mask` and `labels`, each of shape (rows, tokens).
+        inputs: `input_ids` and `labels`, of shape (rows, tokens), and what else forward takes: `attention_mask`, or for
+            packed rows `position_ids`.
         num_items_in_batch: What the sum is divided by: the labelled tokens of all the parts of a batch. Their number
             in `inputs` if absent.
     """
@@ -59,12 +60,20 @@ def output_loss(
     labels = inputs["labels"][:, 1:]
     positions = (labels != IGNORED).any(dim=0).nonzero().flatten()
     labels = labels[:, positions]
-    logits = model(
-        input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
-        logits_to_keep=positions,
-        use_cache=False,
-    ).logits
+    given = {name: value for name, value in inputs.items() if name not in ("labels", "use_cache")}
+    logits = model(**given, logits_to_keep=positions, use_cache=False).logits
     counted = labels != IGNORED
     total = cross_entropy(logits[counted].float(), labels[counted], reduction="sum")
     return total / (counted.sum() if num_items_in_batch is None else num_items_in_batch)
+
+
+# Any: as above.
+def _can_leave_out(model: Any) -> bool:
+    """Says whether a model computes the logits of some positions alone, and its loss is of nothing but logits."""
+    if hasattr(model, "peft_config"):
+        # virtual tokens before a row would move its positions
+        if any(config.is_prompt_learning for config in model.peft_config.values()):
+            return False
+        model = model.get_base_model()
+    has_further_loss = getattr(getattr(model, "config", None), "output_router_logits", False)
+    return not has_further_loss and "logits_to_keep" in inspect.signature(type(model).forward).parameters

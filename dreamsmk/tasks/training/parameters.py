@@ -6,7 +6,7 @@ nowhere else; a trainer adds its own fields to those here. A test holds fields a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -23,6 +23,7 @@ class Lora:
     alpha: int
     dropout: float
     target_modules: str | tuple[str, ...]
+    modules_to_save: tuple[str, ...]
     dora: bool
     rslora: bool
 
@@ -123,7 +124,12 @@ class TrainingParameters:
     # Any: JSON values of every type.
     def hyper_parameters(self) -> dict[str, Any]:
         """Returns what the record says of the training: all but what is asked and how often it is saved."""
-        return {name: value for name, value in asdict(self).items() if name not in self.NOT_TOLD}
+        return {name: value for name, value in asdict(self, dict_factory=_plain).items() if name not in self.NOT_TOLD}
+
+
+# Any: JSON values of every type.
+def _plain(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in items}
 
 
 # Any: JSON values of every type.

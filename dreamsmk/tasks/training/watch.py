@@ -31,6 +31,7 @@ class Plan:
     Attributes:
         validate_every: Steps from one validation to the next; none where there is nothing to validate on.
         save_steps: Steps from one checkpoint to the next; none for one every `CHECKPOINT_SECONDS`.
+        save_stride: Checkpoints are written at multiples of so many steps; one that is due before waits for the next.
         saves_best: Whether the weights of the best validation are kept as a checkpoint.
         saves_last: Whether the last step is checkpointed too, for a longer training to go on from.
         patience: Validations without a better one after which the training ends.
@@ -40,6 +41,7 @@ class Plan:
 
     validate_every: int | None
     save_steps: int | None
+    save_stride: int = 1
     saves_best: bool = False
     saves_last: bool = False
     patience: int | None = None
@@ -90,8 +92,10 @@ def watch(progress: Progress, plan: Plan) -> TrainerCallback:
             step, is_last = state.global_step, state.global_step >= state.max_steps
             if plan.validate_every:
                 control.should_evaluate = is_last or step % plan.validate_every == 0
-            if plan.save_steps:
-                is_due = step % plan.save_steps == 0
+            if step % plan.save_stride:
+                is_due = False
+            elif plan.save_steps:
+                is_due = step % plan.save_steps < plan.save_stride
             else:
                 is_due = _of_the_first(time.monotonic() - self.saved >= CHECKPOINT_SECONDS, args)
             # nothing resumes from the last step: transformers would train on, past the end
@@ -118,8 +122,8 @@ def watch(progress: Progress, plan: Plan) -> TrainerCallback:
             if "loss" in logs:
                 seconds = max(time.monotonic() - self.started, 1e-9)
                 rate = round((state.num_input_tokens_seen - self.tokens_before) / seconds)
-                loss = round(logs["loss"], 4)
-                progress.update(state.global_step, state.max_steps, loss=loss, tokens_per_second=rate)
+                told = {name: round(logs[name], 4) for name in ("loss", "reward") if logs.get(name) is not None}
+                progress.update(state.global_step, state.max_steps, **told, tokens_per_second=rate)
 
     return Watch()
 

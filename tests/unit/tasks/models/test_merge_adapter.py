@@ -103,7 +103,7 @@ def test_a_new_head_with_its_labels_comes_along(bench, llama):
     bench.merge(llama, adapter)
     assert_same(bench, llama, adapter, "SEQ_CLS", num_labels=5)
     config = {"id2label": {str(i): f"label {i}" for i in range(5)}, "problem_type": "multi_label_classification"}
-    (adapter / "config.json").write_text(json.dumps(config))
+    (adapter / "head.json").write_text(json.dumps(config))
     bench.merge(llama, adapter)
     written = json.loads((bench.output / "config.json").read_text())
     assert (written["id2label"]["4"], written["problem_type"]) == ("label 4", "multi_label_classification")

@@ -59,6 +59,8 @@ class Job:
         rule: Whose task is run; the defaults of its parameters are filled in.
         given: Parameters of every run.
         settings: The config.
+        models: Further models, by their aliases.
+        tables: Output roles that are tables, beside the model.
     """
 
     folder: Path
@@ -68,6 +70,8 @@ class Job:
     rule: str = "fine_tune"
     given: dict[str, Any] = field(default_factory=lambda: {"inputs": "question", "outputs": "answer"})
     settings: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, ModelSpec] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
 
     def run(self, rows: pl.DataFrame, validation: pl.DataFrame | None = None, **params: Any) -> dict[str, Any]:
         """Trains and returns the facts."""
@@ -86,9 +90,9 @@ class Job:
         context = Context(
             params=validate_params(meta.params, given, where=f"rule {self.rule}"),
             inputs=inputs,
-            outputs={"model": self.output},
+            outputs={"model": self.output, **{role: self.folder / f"{role}.parquet" for role in self.tables}},
             scratch=self.folder / "scratch",
-            model=lambda alias: SpecOnly(spec),
+            model=lambda alias: SpecOnly(self.models.get(alias, spec)),
             progress=self.progress,
             settings=self.settings,
             home=self.folder / "home",

@@ -70,6 +70,28 @@ def test_the_chat_template_of_the_spec_replaces_the_tokenizers_own(tiny_model):
     assert base(tiny_model, chat_template="{{ messages }}").load_tokenizer().chat_template == "{{ messages }}"
 
 
+def test_the_chat_template_of_the_spec_may_be_in_a_file(tiny_model, tmp_path):
+    (tmp_path / "t.jinja").write_text("{{ messages }}")
+    found = base(tiny_model, chat_template=str(tmp_path / "t.jinja"))
+    assert found.load_tokenizer().chat_template == "{{ messages }}"
+
+
+def test_a_model_of_completions_has_no_chat_template(tiny_model):
+    assert base(tiny_model).is_chat
+    assert not base(tiny_model, api="completions").is_chat
+    assert not base(tiny_model, options={"chat": False}).is_chat
+
+
+def test_of_a_frozen_model_nothing_is_trained_and_the_precision_is_that_of_the_training(tiny_model, tmp_path):
+    import torch
+
+    found = base(tiny_model, adapter=str(make_tiny_adapter(tmp_path / "adapter", tiny_model)))
+    with quiet_libraries():
+        model = found.load_weights(parameters(lora=None, precision="bf16"), is_frozen=True)
+    assert not [name for name, p in model.named_parameters() if "lora_" in name and p.requires_grad]
+    assert model.get_base_model().dtype == torch.bfloat16
+
+
 def test_weights_are_loaded_in_the_precision_of_the_training_whatever_they_are_stored_in(tiny_model):
     import torch
 

@@ -38,9 +38,9 @@ def test_a_full_disk_is_told_and_what_to_do(small_disk, tiny_model, lora):
 def test_memory_that_cannot_be_had_is_told_and_what_to_lower(tmp_path):
     import torch
 
-    with pytest.raises(TrainingError, match=r"too little memory(.|\n)*gradient_accumulation_steps"):
-        with breakdowns_told(tmp_path):
-            torch.empty(1 << 60, dtype=torch.uint8)
+    told = pytest.raises(TrainingError, match=r"too little memory(.|\n)*gradient_accumulation_steps")
+    with told, breakdowns_told(tmp_path):
+        torch.empty(1 << 60, dtype=torch.uint8)
 
 
 def test_what_else_fails_is_raised_as_it_is(tmp_path):

@@ -51,8 +51,21 @@ def test_texts_get_their_labels_and_a_provider_gives_them(job, tiny_model, lora)
     history = pl.read_parquet(job.output / "history.parquet")
     assert history["eval_accuracy"].drop_nulls()[-1] == history["eval_f1_macro"].drop_nulls()[-1] == 1.0
     adapted = {"model": str(tiny_model), "adapter": str(job.output)} if lora else {"model": str(job.output)}
+    assert plain_labels(job, lora) == 3
     spec = ModelSpec(provider="classifier", **adapted)
     assert predicted(spec, rows["text"].head(6)) == rows["label"].head(6).to_list()
+
+
+def plain_labels(job: Job, lora: object) -> int:
+    """How many labels the folder has for who loads it with transformers alone."""
+    from transformers import AutoModelForSequenceClassification
+
+    from dreamsmk.tasks.training.quiet import quiet_libraries
+
+    with quiet_libraries():
+        count = {"num_labels": 3} if lora else {}
+        model = AutoModelForSequenceClassification.from_pretrained(job.output, **count)
+    return model.config.num_labels
 
 
 def test_labels_may_be_numbers(job):

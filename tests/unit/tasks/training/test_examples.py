@@ -4,7 +4,14 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
-from dreamsmk.tasks.training.examples import IGNORED, Encoder, encode_pairs, read_pairs, rows_in_words
+from dreamsmk.tasks.training.examples import (
+    IGNORED,
+    Encoder,
+    encode_pairs,
+    labelled_table,
+    read_pairs,
+    rows_in_words,
+)
 from tests.unit.tasks.training.job import make_rows
 
 
@@ -98,6 +105,20 @@ def test_an_output_that_changes_how_the_prompt_is_rendered_begins_where_the_two_
     )
     row = encode(Encoder(odd), ["the question"], ["an answer"]).row(0, named=True)
     assert text_of(odd, row["labels"]) == ":an answer\n"
+
+
+def test_a_template_that_asks_for_the_day_is_told_that_of_local_models(tokenizer, tiny_model):
+    from transformers import AutoTokenizer
+
+    dated = AutoTokenizer.from_pretrained(tiny_model)
+    dated.chat_template = "{{ strftime_now('%d %B %Y') + '\n' }}" + tokenizer.chat_template
+    row = encode(Encoder(dated), ["the question"], ["an answer"]).row(0, named=True)
+    assert dated.decode(row["input_ids"]).startswith("26 July 2024\n")
+
+
+def test_a_row_of_one_token_teaches_nothing(tokenizer):
+    with pytest.raises(TrainingError, match=r"row 1 "):
+        labelled_table([([1, 2], [1, 2]), ([3], [3])], max_length=9, truncate=False, where="t")
 
 
 def test_rows_that_are_too_long_are_named(tokenizer):

@@ -1,22 +1,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
+from dreamsmk.settings import validate_params
+from dreamsmk.smk.meta import load_meta
 from dreamsmk.tasks.training.fine_tune import columns
 from tests.unit.tasks.training.job import Job, Recorder, make_rows
 
-REPOSITORY = Path(__file__).parents[4]
+PAIRS = {"inputs": "question", "outputs": "answer"}
 # all that draws random numbers, more than one epoch, a last batch that is not full
 NOISY = {
     "epochs": 3,
@@ -122,6 +120,7 @@ def test_the_facts_say_what_was_trained_and_how_it_went(job, tiny_model):
         "target_modules": "all-linear",
         "dora": False,
         "rslora": False,
+        "modules_to_save": [],
     }
     assert [entry["step"] for entry in facts["eval_loss"]] == [0, 3, 6]
     assert facts["eval_loss"][-1]["eval_loss"] < facts["eval_loss"][0]["eval_loss"]
@@ -216,45 +215,6 @@ def test_no_more_than_two_checkpoints_are_kept(job):
     assert sorted(path.name for path in job.checkpoints.glob("checkpoint-*")) == ["checkpoint-4", "checkpoint-5"]
 
 
-def test_a_killed_process_leaves_a_checkpoint_that_ends_as_an_unbroken_run(tmp_path, tiny_model):
-    params = {"max_steps": 12, "batch_size": 4, "save_steps": 2, "lora": {"r": 4, "dropout": 0.2}}
-    job, whole = Job(tmp_path / "killed", tiny_model), Job(tmp_path / "whole", tiny_model)
-    whole.run(make_rows(20), **params)
-    process = start(job.folder, tiny_model, 20, params)
-    deadline = time.monotonic() + 120
-    while not (job.checkpoints / "checkpoint-4" / "trainer_state.json").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -9
-    assert not job.output.exists()
-    facts = job.run(make_rows(20), **params)
-    assert facts["steps_before_resuming"] >= 2
-    assert job.files() == whole.files()
-
-
-def test_nothing_is_left_in_the_home_folder(tmp_path, tiny_model, monkeypatch):
-    home = tmp_path / "home"
-    home.mkdir()
-    for name in [name for name in os.environ if name.startswith(("HF_", "XDG_", "TRANSFORMERS_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(home))
-    process = start(tmp_path / "job", tiny_model, 8, {"max_steps": 1})
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert (out, err) == ("", "")
-    assert [path for path in home.rglob("*") if path.is_file()] == []
-
-
-def start(folder: Path, model: Path, rows: int, params: dict) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.unit.tasks.training.job", str(folder), str(model), str(rows)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*command, json.dumps(params)], cwd=REPOSITORY, env=one_thread, **pipes)
-
-
 def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(job):
     with pytest.raises(TrainingError, match=r"(loss|gradient) is (nan|inf) at step [1-9] of 9"):
         job.run(make_rows(8), max_steps=9, learning_rate=1e20)
@@ -302,4 +262,5 @@ def test_a_base_model_without_chat_template_trains_with_chat_false(tmp_path, tin
 
 
 def test_the_output_is_a_folder_without_columns():
-    assert columns({}, {"train": ["question"]}) == {"model": None}
+    params = validate_params(load_meta("fine_tune").params, {"model": "m", **PAIRS}, where="test")
+    assert columns(params, {"train": ["question", "answer"]}) == {"model": None}

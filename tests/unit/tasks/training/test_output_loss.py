@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from dreamsmk.tasks.training.output_loss import output_loss, trainer_class
+from dreamsmk.tasks.training.quiet import quiet_libraries
+from tests.tiny import make_tiny_adapter
 
 
 def batch(vocabulary: int) -> dict[str, torch.Tensor]:
@@ -41,3 +43,25 @@ def test_a_gpu_and_a_model_that_cannot_leave_out_logits_get_trls_own_trainer(tin
     assert trainer_class(model, has_gpu=True) is SFTTrainer
     assert trainer_class(torch.nn.Linear(2, 2), has_gpu=False) is SFTTrainer
     assert issubclass(trainer_class(model, has_gpu=False), SFTTrainer)
+
+
+def test_a_model_with_an_adapter_leaves_out_logits_too(tiny_model, tmp_path):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+    from trl import SFTTrainer
+
+    adapter = make_tiny_adapter(tmp_path / "adapter", tiny_model)
+    with quiet_libraries():
+        model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), adapter)
+    assert trainer_class(model, has_gpu=False) is not SFTTrainer
+    inputs = batch(model.config.vocab_size)
+    torch.testing.assert_close(output_loss(model, inputs), model(**inputs).loss)
+
+
+def test_a_model_with_a_loss_beside_that_of_its_logits_gets_trls_own_trainer(tiny_model):
+    from transformers import AutoModelForCausalLM
+    from trl import SFTTrainer
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model.config.output_router_logits = True
+    assert trainer_class(model, has_gpu=False) is SFTTrainer

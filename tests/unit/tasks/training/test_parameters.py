@@ -11,7 +11,7 @@ from dreamsmk.tasks.training.fine_tune import FineTuneParameters
 from dreamsmk.tasks.training.parameters import Lora, TrainingParameters
 
 GIVEN = {"model": "student", "inputs": "question", "outputs": "answer"}
-PLAIN = Lora(r=8, alpha=16, dropout=0.0, target_modules="all-linear", dora=False, rslora=False)
+PLAIN = Lora(r=8, alpha=16, dropout=0.0, target_modules="all-linear", modules_to_save=(), dora=False, rslora=False)
 
 
 def parameters(**given) -> FineTuneParameters:

@@ -40,7 +40,7 @@ def _reward_model(desk: Desk) -> Iterator[tuple[str, str]]:
     table, chat = desk.table(ROWS), RewardEncoder(tokenizer, system_prompt="be kind")
     yield _digest(desk, "pairs", table, RewardEncoder(tokenizer), parameters(**PAIRS))
     more = {"margin": "margin", "instruction": "Answer.", "truncate": True}
-    yield _digest(desk, "pairs, all", table, chat, parameters(**PAIRS, **more), 40)
+    yield _digest(desk, "pairs, all", table, chat, parameters(**PAIRS, **more), 72)
     yield _digest(desk, "scores", table, RewardEncoder(tokenizer, is_chat=False), parameters(**SCORES))
 
 
