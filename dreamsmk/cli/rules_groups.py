@@ -15,13 +15,14 @@ from dreamsmk.smk.meta import RuleMeta, load_group
 # By package, in the order of the catalogue.
 TITLES = {
     "sources": "Sources",
-    "models": "Sources",
     "shaping": "Tables",
     "prompting": "Prompting",
     "judging": "Judging",
     "recipes": "Recipes",
     "retrieval": "Retrieval",
+    "models": "Models",
     "training": "Training",
+    "evaluation": "Evaluation",
     "cards": "Cards",
     "step": "Your own",
 }

@@ -54,7 +54,7 @@ def test_a_param_says_its_type_and_its_default_or_that_it_is_required(ask: Ask) 
     assert "The base model: an alias under models: with the provider transformers. (string; required)" in text
     assert "(integer; default 8)" in text
     assert "(null or object; default {})" in text
-    assert "(fp32, bf16; default" in text
+    assert "(fp32, bf16, fp16; default" in text
 
 
 def test_shared_parameters_and_the_columns_of_the_example_are_marked(ask: Ask) -> None:
@@ -85,6 +85,7 @@ def test_the_json_has_what_the_meta_says(ask: Ask) -> None:
         "is_required": False,
         "takes_many": False,
         "min_rows": 0,
+        "suffixes": [],
     }
 
 

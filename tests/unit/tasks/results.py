@@ -18,7 +18,6 @@ from dreamsmk.hashing import digest_file, digest_rows
 from dreamsmk.settings import ModelSpec, validate_params
 from dreamsmk.smk.meta import load_meta
 from dreamsmk.tasks.context import Context
-from tests.tiny import make_tiny_model
 from tests.unit.cards.records import RecordFolder, example_one
 from tests.unit.tasks.desk import Desk, Notes
 from tests.unit.tasks.evaluation.golden import CASES as EVALUATION
@@ -125,29 +124,6 @@ def _map(desk: Desk) -> Iterator[tuple[str, str]]:
         yield name, digest_rows(Path("made.parquet"))
 
 
-def _fine_tune(desk: Desk) -> Iterator[tuple[str, str]]:
-    """What is trained on: weights differ in their last digits from one processor to the next."""
-    from transformers import AutoTokenizer
-
-    from dreamsmk.tasks.training.examples import Encoder
-    from dreamsmk.tasks.training.fine_tune import FineTuneParameters, encode_table
-
-    # without merges, which another version of the library may learn otherwise
-    tokenizer = AutoTokenizer.from_pretrained(make_tiny_model(desk.folder / "model", vocabulary=260))
-    table = desk.table(TEXTS)
-    for name, is_chat, limit, given in (
-        ("plain", True, 1024, {}),
-        ("all", True, 1024, {"instruction": "Write a tweet.", **LABELS}),
-        ("truncated", True, 60, {"truncate": True}),
-        ("no chat", False, 1024, {"instruction": "Write a tweet."}),
-    ):
-        raw = {"model": "student", "inputs": "abstract", "outputs": "tweet", **given}
-        params = FineTuneParameters.from_json(validate_params(load_meta("fine_tune").params, raw, where="fine_tune"))
-        encoder = Encoder(tokenizer, is_chat=is_chat, system_prompt=params.system_prompt)
-        encode_table(table, encoder, params, limit).write_parquet("made.parquet")
-        yield name, digest_rows(Path("made.parquet"))
-
-
 def _card(desk: Desk) -> Iterator[tuple[str, str]]:
     records = RecordFolder(desk.folder / "records")
     for record in example_one():
@@ -174,7 +150,6 @@ def _card(desk: Desk) -> Iterator[tuple[str, str]]:
 CASES: dict[str, Callable[[Desk], Iterator[tuple[str, str]]]] = {
     "card": _card,
     "data_from_prompt": _data_from_prompt,
-    "fine_tune": _fine_tune,
     "generate_sample": _generate_sample,
     "map": _map,
     "process_with_prompt": _process_with_prompt,
