@@ -28,7 +28,7 @@ WORDS = TEXT.split()
 
 
 def make_model(folder: Path) -> None:
-    """Writes a Llama of 19 million random weights, most of them in its layers, with a byte-level tokenizer."""
+    """Writes a Llama of 5 million random weights, most of them in its layers, with a byte-level tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -40,13 +40,13 @@ def make_model(folder: Path) -> None:
     config = LlamaConfig(
         **{
             **small.to_dict(),
-            "hidden_size": 384,
-            "intermediate_size": 1024,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 6,
+            "hidden_size": 256,
+            "intermediate_size": 768,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "head_dim": 64,
-            "vocab_size": 16384,
+            "vocab_size": 8192,
         }
     )
     LlamaForCausalLM(config).save_pretrained(folder)
@@ -59,13 +59,13 @@ def texts(count: int, seed: int, least: int, most: int) -> list[str]:
 
 
 COLUMNS: dict[str, Callable[[], dict[str, list[Any]]]] = {
-    "fine_tune": lambda: {"prompt": texts(ROWS, 1, 20, 80), "completion": texts(ROWS, 2, 10, 40)},
+    "fine_tune": lambda: {"prompt": texts(ROWS, 1, 10, 40), "completion": texts(ROWS, 2, 5, 20)},
     "dpo": lambda: {
-        "prompt": texts(ROWS, 1, 20, 60),
-        "chosen": texts(ROWS, 2, 10, 40),
-        "rejected": texts(ROWS, 3, 10, 40),
+        "prompt": texts(ROWS, 1, 10, 40),
+        "chosen": texts(ROWS, 2, 5, 20),
+        "rejected": texts(ROWS, 3, 5, 20),
     },
-    "classifier": lambda: {"text": texts(ROWS, 1, 20, 90), "label": [row % 3 for row in range(ROWS)]},
+    "classifier": lambda: {"text": texts(ROWS, 1, 10, 60), "label": [row % 3 for row in range(ROWS)]},
 }
 PARAMS: dict[str, dict[str, Any]] = {
     "fine_tune": {"inputs": "prompt", "outputs": "completion", "max_length": MAX_LENGTH},

@@ -1,4 +1,4 @@
-"""Keeps the chatter of the training libraries out of the log of a job.
+"""Keeps the chatter of the training libraries out of the log of a job, and off the network.
 
 Contract: their settings are as they were when the block is left.
 """
@@ -16,12 +16,15 @@ from dreamsmk.providers.local.quiet import quiet_torchao
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Silences progress bars, and all but errors of transformers, TRL and sentence-transformers, in a `with` block."""
+    from huggingface_hub import constants
     from transformers.utils import logging
 
     others = [standard_logging.getLogger(name) for name in ("trl", "sentence_transformers")]
     levels = [logger.level for logger in others]
     for logger in others:
         logger.setLevel(standard_logging.ERROR)
+    # TRL tells the Hub which of its trainers is made
+    told, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
     verbosity, had_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -38,6 +41,7 @@ def quiet_libraries() -> Iterator[None]:
     finally:
         for logger, level in zip(others, levels, strict=True):
             logger.setLevel(level)
+        constants.HF_HUB_DISABLE_TELEMETRY = told
         logging.set_verbosity(verbosity)
         if had_bars:
             logging.enable_progress_bar()

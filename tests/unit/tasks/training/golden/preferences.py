@@ -30,7 +30,7 @@ def _trained_on(desk: Desk, rule: str, kind: type[Any], encode: Callable[..., An
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(make_tiny_model(desk.folder / "tiny"))
-    for name, more, is_chat, limit in (("chat", {}, True, 512), ("all", MORE, True, 50), ("text", {}, False, 512)):
+    for name, more, is_chat, limit in (("chat", {}, True, 512), ("all", MORE, True, 70), ("text", {}, False, 512)):
         raw = {"model": "student", "batch_size": 2, **given, **more}
         params = kind.from_json(validate_params(load_meta(rule).params, raw, where="golden"))
         encoder = Encoder(tokenizer, is_chat=is_chat, system_prompt=params.system_prompt)
