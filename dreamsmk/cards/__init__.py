@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from dreamsmk.cards.rows import RowChanges, row_changes
     from dreamsmk.cards.samples import Sample, read_sample
     from dreamsmk.cards.schema import card_schema, check_card
+    from dreamsmk.cards.scores import Scores, read_scores
     from dreamsmk.cards.statement import Statement
+    from dreamsmk.cards.target_folders import view_of_targets
 
 _MODULES = {
     "CARD_VERSION": "dreamsmk.cards.card",
@@ -75,7 +77,10 @@ _MODULES = {
     "read_sample": "dreamsmk.cards.samples",
     "card_schema": "dreamsmk.cards.schema",
     "check_card": "dreamsmk.cards.schema",
+    "Scores": "dreamsmk.cards.scores",
+    "read_scores": "dreamsmk.cards.scores",
     "Statement": "dreamsmk.cards.statement",
+    "view_of_targets": "dreamsmk.cards.target_folders",
 }
 
 __all__ = [
@@ -96,6 +101,7 @@ __all__ = [
     "RecordSource",
     "RowChanges",
     "Sample",
+    "Scores",
     "Side",
     "Source",
     "State",
@@ -120,9 +126,11 @@ __all__ = [
     "outlook_text",
     "preimage_differences",
     "read_sample",
+    "read_scores",
     "row_changes",
     "text_diff",
     "trace",
+    "view_of_targets",
     "weakest",
 ]
 

@@ -27,7 +27,7 @@ def extra_identity(
     """
     records = open_records(home)
     digests = []
-    for path in [*inputs.get("target", ()), *inputs.get("sample", ())]:
+    for path in [path for role in ("target", "sample", "scores") for path in inputs.get(role, ())]:
         made = path.exists() and records.producer(path) is not None
         digests.append(trace([path], records).identity() if made else _UNKNOWN)
     return {"records": digests, "models": [_about(model) for model in config_models(settings)]}

@@ -10,22 +10,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from dreamsmk.cards.description import NOT_STATED, View, is_model_role, unique
+from dreamsmk.cards.description import NOT_STATED, View, unique
+from dreamsmk.cards.model_entry import model_entry, model_target
 from dreamsmk.cards.models import sum_models
 from dreamsmk.cards.privacy import public_path, without_secrets
 from dreamsmk.cards.samples import Sample
+from dreamsmk.cards.scores import Scores
 from dreamsmk.cards.statement import Statement
 from dreamsmk.cards.steps import list_steps, output_entry
 from dreamsmk.cards.trace import Target, Trace
 
-CARD_VERSION = 1
+CARD_VERSION = 2
 
 _LOCAL_PROVIDERS = frozenset({"transformers", "echo"})
 
 
 # Any: JSON.
 def build_card(
-    view: View, statement: Statement, samples: Sequence[Sample] = (), *, private_roots: Sequence[str] = ()
+    view: View,
+    statement: Statement,
+    samples: Sequence[Sample] = (),
+    *,
+    scores: Sequence[Scores] = (),
+    private_roots: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Returns the card of the targets of a trace.
 
@@ -33,12 +40,13 @@ def build_card(
         view: The trace, and what is known of models and sources beside it.
         statement: What the author states.
         samples: Rows to show.
+        scores: What was measured of the targets.
         private_roots: Folders of this machine; paths below them are shown relative to them.
     """
     trace = view.trace
     steps, sources = list_steps(view)
-    models = sum_models(steps)
-    kind = statement.kind if statement.kind != "auto" else _kind(trace)
+    models, targets = sum_models(steps), [_target(trace, target) for target in trace.targets]
+    kind = statement.kind if statement.kind != "auto" else "model" if model_target(trace) else "data"
     card = {
         "card_version": CARD_VERSION,
         "kind": kind,
@@ -48,27 +56,20 @@ def build_card(
         "made_at": max(trace.step(target.fingerprint).record["finished_at"] for target in trace.targets),
         "workflow_fingerprint": trace.workflow_fingerprint(),
         "stated": statement.to_json(),
-        "targets": [_target(trace, target) for target in trace.targets],
+        "targets": targets,
+        "model": model_entry(view, steps, targets) if kind == "model" else None,
         "totals": _totals(steps, models),
         "licenses": unique(license for step in steps for license in step["license"]),
         "citations": unique(c for step in steps if isinstance(step["citations"], list) for c in step["citations"]),
         "sources": sources,
         "models": models,
         "training": [{"step": s["step"], "name": s["name"], **s["training"]} for s in steps if s["training"]],
+        "evaluations": [table.to_json() for table in scores],
         "samples": [sample.to_json() for sample in samples],
         "steps": steps,
         "environments": _environments(steps),
     }
     return dict(without_secrets(card, private_roots))
-
-
-def _kind(trace: Trace) -> str:
-    for target in trace.targets:
-        source = trace.step(target.fingerprint).facts.get("source") or {}
-        is_model = is_model_role(target.role) or "training" in trace.step(target.fingerprint).facts
-        if target.output["kind"] == "folder" and (is_model or source.get("kind") == "model"):
-            return "model"
-    return "data"
 
 
 # Any: JSON.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dreamsmk.cards.model_folder import ModelFolder
 from dreamsmk.cards.trace import Step, Trace
 
 NOT_RECORDED = "not recorded"
@@ -74,6 +75,7 @@ class View:
         models: The model specs of the config as it is today: a licence may have been added after the calls were made.
         described: What the author says of sources, by their path.
         loss_history: How the loss of a training went, one mapping a step, by the training's fingerprint.
+        folders: What the folders of models say of themselves, by the fingerprint of what made them.
     """
 
     trace: Trace
@@ -81,6 +83,7 @@ class View:
     models: Sequence[Mapping[str, Any]] = ()
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     loss_history: Mapping[str, Sequence[Mapping[str, float | int | None]]] = field(default_factory=dict)
+    folders: Mapping[str, ModelFolder] = field(default_factory=dict)
 
     def made_by(self, fingerprint: str | None) -> Step | None:
         """Returns the step that a fingerprint names."""

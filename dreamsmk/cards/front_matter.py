@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamsmk.cards.description import NOT_STATED, unique
+from dreamsmk.cards.evaluation import model_index
+from dreamsmk.cards.model_entry import is_hub_id
 
 # Licence ids of the Hub (huggingface.co/docs/hub/repositories-licenses); any other is `other` with a `license_name`.
 _LICENSE_IDS = """
@@ -38,7 +40,21 @@ _SIZES = (
     (10**11, "10B<n<100B"),
     (10**12, "100B<n<1T"),
 )
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+# What the Hub filters by, by the trainer.
+_TAGS = {
+    "fine_tune": ("sft",),
+    "distill": ("distillation",),
+    "dpo": ("dpo",),
+    "kto": ("kto",),
+    "orpo": ("orpo",),
+    "reward_model": ("reward-model",),
+    "embedding_model": ("sentence-transformers", "feature-extraction"),
+    "setfit": ("setfit", "sentence-transformers"),
+}
+# Those that TRL trains; fine_tune of a sequence-to-sequence model is none of them.
+_OF_TRL = frozenset({"distill", "dpo", "kto", "orpo", "reward_model", "rlhf"})
+_LIBRARIES = frozenset({"peft", "transformers", "sentence-transformers", "setfit"})
 
 
 # Any: JSON.
@@ -57,44 +73,10 @@ def size_category(rows: int) -> str:
     return next((name for limit, name in _SIZES if rows < limit), "n>1T")
 
 
-def is_hub_id(name: str, path: str | None = None) -> bool:
-    """Whether a name can be a repository on the Hub: `owner/name`, and no folder of the workflow."""
-    return path != name and _HUB_ID.fullmatch(name) is not None
-
-
-# Any: JSON.
-def base_models(card: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Returns the models that the target of a model card was trained from."""
-    target = card["steps"][card["targets"][0]["step"] - 1]
-    return [model for model in target["models"] if target["training"]]
-
-
-# Any: JSON.
-def has_adapter(card: Mapping[str, Any]) -> bool:
-    """Whether the target of a model card is an adapter rather than a whole model."""
-    target = card["targets"][0]
-    training = card["steps"][target["step"] - 1]["training"] or {}
-    says_so = training.get("method") == "lora" or bool(training.get("adapter"))
-    return card["kind"] == "model" and (target["role"] == "adapter" or says_so)
-
-
-# Any: JSON.
-def origin(card: Mapping[str, Any], model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the model that the steps of a card trained a model from, or brought it in as; itself where none did."""
-    for _ in card["steps"]:
-        if model["made_by"] is None:
-            break
-        earlier = card["steps"][model["made_by"] - 1]["models"]
-        if not earlier:
-            break
-        model = earlier[0]
-    return model
-
-
 # Any: JSON.
 def _shared_keys(card: Mapping[str, Any]) -> dict[str, Any]:
     stated = card["stated"]
-    tags = ["dreamsmk", *(["synthetic"] if card["is_synthetic"] else []), *stated["tags"]]
+    tags = ["dreamsmk", *(["synthetic"] if card["is_synthetic"] else []), *_model_tags(card), *stated["tags"]]
     found: dict[str, Any] = {}
     if stated["language"] != NOT_STATED:
         found["language"] = stated["language"]
@@ -109,22 +91,52 @@ def _data_keys(card: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"size_categories": [size_category(sum(rows))]} if rows else {}
     if card["is_synthetic"]:
         found["language_creators"] = ["machine-generated"]
-    used = [s["name"] for s in card["sources"] if s["kind"] == "dataset" and is_hub_id(s["name"], s["path"])]
-    return {**found, **({"source_datasets": unique(used)} if used else {})}
+    used = _datasets(card)
+    return {**found, **({"source_datasets": used} if used else {})}
 
 
 # Any: JSON.
 def _model_keys(card: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"library_name": "peft" if has_adapter(card) else "transformers"}
-    if any(training.get("task", "causal") == "causal" for training in card["training"]):
-        found["pipeline_tag"] = "text-generation"
-    origins = [origin(card, model) for model in base_models(card)]
-    bases = [m["name"] for m in origins if is_hub_id(m["name"], m["path"])]
-    if bases:
+    model, found = card["model"] or {}, {}
+    if model.get("library") in _LIBRARIES:
+        found["library_name"] = model["library"]
+    if model.get("task"):
+        found["pipeline_tag"] = model["task"]
+    if bases := model.get("base_on_hub"):
         found["base_model"] = bases[0] if len(bases) == 1 else bases
-        found["base_model_relation"] = "adapter" if has_adapter(card) else "finetune"
-    used = [s["name"] for s in card["sources"] if s["kind"] == "dataset" and is_hub_id(s["name"], s["path"])]
-    return {**found, **({"datasets": unique(used)} if used else {})}
+        found["base_model_relation"] = model["relation"]
+    if used := _datasets(card):
+        found["datasets"] = used
+    if index := model_index(card):
+        results = [result for entry in index for result in entry["results"]]
+        found["metrics"] = unique(metric["type"] for result in results for metric in result["metrics"])
+        found["model-index"] = index
+    return found
+
+
+# Any: JSON.
+def _model_tags(card: Mapping[str, Any]) -> list[str]:
+    """Returns the tags of a model: how it was trained, and in which form it is."""
+    model = card["model"]
+    if model is None:
+        return []
+    trainings = [training for number in model["lineage"] if (training := card["steps"][number - 1]["training"])]
+    tags: list[str] = []
+    for training in trainings:
+        trainer = str(training.get("trainer"))
+        is_of_trl = trainer in _OF_TRL or (trainer == "fine_tune" and model["kind"] == "causal")
+        algorithm = [str(training["algorithm"])] if trainer == "rlhf" and training.get("algorithm") else []
+        tags += [*(["trl"] if is_of_trl else []), *_TAGS.get(trainer, ()), *algorithm]
+    tags += [model["adapter"].lower()] if model["adapter"] else []
+    tags += ["text2text-generation"] if model["kind"] == "seq2seq" else []
+    tags += ["gguf"] if model["file"] else []
+    return tags
+
+
+# Any: JSON.
+def _datasets(card: Mapping[str, Any]) -> list[str]:
+    """Returns the ids on the Hub of the data sets among the sources."""
+    return unique(s["name"] for s in card["sources"] if s["kind"] == "dataset" and is_hub_id(s["name"], s["path"]))
 
 
 # Any: JSON.

@@ -12,10 +12,13 @@ from typing import Any
 
 from dreamsmk.calls.summary import lacking_in_words
 from dreamsmk.cards.description import NOT_RECORDED, NOT_STATED, unique
-from dreamsmk.cards.front_matter import front_matter, has_adapter
+from dreamsmk.cards.evaluation import evaluation_section
+from dreamsmk.cards.front_matter import front_matter
 from dreamsmk.cards.loading import loading_snippet
 from dreamsmk.cards.markup import code, duration, escaped, fenced, moment, number, size, table
+from dreamsmk.cards.model_glance import model_rows
 from dreamsmk.cards.provenance import provenance_sections
+from dreamsmk.cards.training import training_section
 
 _RESPONSIBLE_USE = {
     "intended_use": "Intended use",
@@ -35,8 +38,10 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         _summary(card),
         f"## At a glance\n\n{table(['', ''], _at_a_glance(card))}",
         f"## How to load\n\n{fenced(loading_snippet(card), 'python')}",
+        evaluation_section(card),
         _columns(card),
         _samples(card),
+        training_section(card) if card["model"] else "",
         *provenance_sections(card),
         _responsible_use(card),
         _footer(is_model),
@@ -88,34 +93,17 @@ def _at_a_glance(card: Mapping[str, Any]) -> list[list[str]]:
 
 # Any: JSON.
 def _target_rows(card: Mapping[str, Any]) -> list[list[str]]:
-    rows = []
-    if card["kind"] == "model":
-        training: Mapping[str, Any] = next(
-            (t for t in reversed(card["training"]) if t["step"] == card["targets"][0]["step"]), {}
-        )
-        total, trained = training.get("total_parameters"), training.get("trainable_parameters")
-        if total and trained:
-            share = f", {number(trained)} of them trained ({100 * trained / total:.2g} %)" if trained != total else ""
-            rows.append(["**Parameters**", f"{number(total)}{share}"])
-        if training:
-            kind = "adapter (LoRA)" if has_adapter(card) else "whole model"
-            rows.append(["**Kind**", kind])
-        if training.get("base_model"):
-            rows.append(["**Trained from**", escaped(_base_name(card, training))])
+    rows = model_rows(card)
     for target in card["targets"]:
-        counts = [] if target["rows"] is None else [f"{number(target['rows'])} rows"]
-        counts += [f"{len(target['columns'])} columns"] if target["columns"] else []
+        counts = [] if target["rows"] is None else [_count(target["rows"], "row")]
+        counts += [_count(len(target["columns"]), "column")] if target["columns"] else []
         counts += [size(target["size_bytes"])] if target["size_bytes"] is not None else []
         rows.append([f"**{'Table' if target['kind'] == 'table' else 'Files'}**", _file(target, counts)])
     return rows
 
 
-# Any: JSON.
-def _base_name(card: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    models = card["steps"][training["step"] - 1]["models"]
-    return str(
-        next((m["name"] for m in models if training["base_model"] in (m["name"], m["path"])), training["base_model"])
-    )
+def _count(count: int, word: str) -> str:
+    return f"{number(count)} {word}{'' if count == 1 else 's'}"
 
 
 # Any: JSON.

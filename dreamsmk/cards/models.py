@@ -48,6 +48,9 @@ def step_models(view: View, step: Step) -> list[dict[str, Any]]:
 
 def is_model_edge(view: View, edge: Edge) -> bool:
     """Whether an input is a model rather than data."""
+    if edge.entry.get("kind") == "table":
+        # trainers leave tables too: samples, histories
+        return False
     maker = view.made_by(edge.producer)
     return is_model_role(edge.role) or (maker is not None and "training" in maker.facts)
 

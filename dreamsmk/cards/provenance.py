@@ -13,6 +13,7 @@ from dreamsmk.cards.diagram import MOST_STEPS, diagram
 from dreamsmk.cards.environment import environment_section, reproduce_section
 from dreamsmk.cards.markup import code, duration, escaped, fenced, folded, link, moment, number, table
 from dreamsmk.cards.pieces import together, without_number
+from dreamsmk.cards.trace import is_digest
 from dreamsmk.cards.training import training_section
 
 # More steps than this are told by the first three and the last.
@@ -26,7 +27,8 @@ def provenance_sections(card: Mapping[str, Any]) -> list[str]:
         _pipeline(card),
         _prompts(card),
         _models(card),
-        training_section(card),
+        # a model's own training stands further up
+        "" if card["model"] else training_section(card),
         _sources(card),
         _citations(card),
         environment_section(card),
@@ -154,7 +156,7 @@ def _models(card: Mapping[str, Any]) -> str:
             [
                 _model_name(model),
                 escaped(f"{model['provider']}{', ' + model['endpoint'] if model['endpoint'] else ''}"),
-                escaped(", ".join(calls["reported"]) or NOT_RECORDED),
+                escaped(", ".join(map(_reported, calls["reported"])) or NOT_RECORDED),
                 number(calls["requests"]),
                 number(calls["hits"]),
                 f"{number(calls['input_tokens'])} / {number(calls['output_tokens'])}",
@@ -167,6 +169,12 @@ def _models(card: Mapping[str, Any]) -> str:
         if model["terms"] and (note := _terms(model["terms"])) not in notes:
             notes.append(note)
     return "\n\n".join([f"## Models that were asked\n\n{table(header, rows, right=(3, 4))}", *notes])
+
+
+def _reported(name: str) -> str:
+    """Returns a name as a provider reported it; a local model is told by a digest, which is long."""
+    tag, _, digest = name.partition(":")
+    return f"{tag}:{digest[:12]}…" if is_digest(name) else name
 
 
 # Any: JSON.

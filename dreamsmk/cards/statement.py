@@ -20,6 +20,7 @@ class Statement:
         language: Codes of the languages of the target, ISO 639.
         citation: BibTeX entry for the target itself.
         repo_id: Where the target is published on the Hub; the loading snippet then loads it from there.
+        scored_as: The name that the model has in the tables of scores.
         sources: Name, url, card_url, license and citation of sources, by their path.
     """
 
@@ -38,6 +39,7 @@ class Statement:
     biases: str | None = None
     personal_information: str | None = None
     social_impact: str | None = None
+    scored_as: str | None = None
     # Any: JSON of the parameters.
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -21,6 +21,12 @@ _PROMPTS = re.compile(
     r"(.*_)?(instruction|instructions|prompt|prompts|template|system|rubric|criteria|examples|question|principles)"
     r"|(input|instruction|output)_label|separator"
 )
+_LAYOUT = re.compile(r"(input|instruction|output)_label|separator")
+# Rules that lay their prompts out whether or not they have an instruction.
+_LAID_OUT = frozenset({"few_shot_prompt", "few_shot_prompt_with_retrieval", "rag_prompt"})
+# Parameters of rules that are called as prompts are, but name columns or a character; a step of the user's has others.
+_NO_PROMPTS = frozenset({"prompts", "input_examples", "output_examples"})
+_NO_PROMPTS_OF = {"export": {"prompt", "system"}, "load_files": {"separator"}, "step": frozenset()}
 _SEED = re.compile(r"(.*_)?(seed|replicate)")
 # Never the host's name: what identifies a machine is left out of cards, what explains a result is kept.
 _ENVIRONMENT = ("dreamsmk", "python", "platform", "processor", "cpu_count", "memory_bytes", "gpus", "packages")
@@ -80,6 +86,8 @@ def _step(
         "cost_usd": _cost(models),
         "duration_seconds": float(record["duration_seconds"]),
         "training": _training(view, step),
+        "merge": _facts(step, "merge"),
+        "quantization": _facts(step, "quantization"),
     }
 
 
@@ -186,6 +194,11 @@ def _training(view: View, step: Step) -> dict[str, Any] | None:
     return {**public_setting(facts), "loss_history": [dict(row) for row in history]}
 
 
+# Any: JSON.
+def _facts(step: Step, name: str) -> dict[str, Any] | None:
+    return dict(public_setting(step.facts[name])) if step.facts.get(name) else None
+
+
 def _roles(step: Step) -> list[str]:
     return unique(edge.role for edge in step.inputs)
 
@@ -193,12 +206,17 @@ def _roles(step: Step) -> list[str]:
 # Any: JSON.
 def _prompts(step: Step, params: Mapping[str, Any]) -> dict[str, str]:
     """Returns the prompts word for word: those among the parameters, and those that the task read from files."""
-    found = {name: value for name, value in params.items() if _PROMPTS.fullmatch(name)}
+    task = str(step.record["task"]["name"])
+    others = _NO_PROMPTS_OF.get(task, _NO_PROMPTS)
+    found = {name: value for name, value in params.items() if _PROMPTS.fullmatch(name) and name not in others}
     found |= step.facts.get("prompts") or {}
     for _, model in sorted((step.record.get("models") or {}).items()):
         if model["identity"].get("chat_template"):
             found["chat_template"] = model["identity"]["chat_template"]
-    return {name: _word_for_word(value) for name, value in sorted(found.items()) if _is_prompt(value)}
+    told = {name: _word_for_word(value) for name, value in sorted(found.items()) if _is_prompt(value)}
+    # without an instruction a text is asked with alone, and what would stand around it does not
+    is_used = task in _LAID_OUT or not all(_LAYOUT.fullmatch(name) for name in told)
+    return told if is_used else {}
 
 
 def _is_prompt(value: object) -> bool:

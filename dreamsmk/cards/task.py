@@ -11,17 +11,17 @@ from dreamsmk.cards.ancestry import config_models
 from dreamsmk.cards.card import build_card
 from dreamsmk.cards.description import View
 from dreamsmk.cards.markdown import card_markdown
+from dreamsmk.cards.model_entry import model_target
 from dreamsmk.cards.samples import Sample, read_sample
 from dreamsmk.cards.schema import check_card
+from dreamsmk.cards.scores import Scores, is_scores, read_scores
 from dreamsmk.cards.statement import Statement
-from dreamsmk.cards.trace import RecordSource, Trace, trace
+from dreamsmk.cards.target_folders import view_of_targets
+from dreamsmk.cards.trace import RecordSource, trace
 from dreamsmk.store import open_records
 
 if TYPE_CHECKING:
     from dreamsmk.tasks.context import Context
-
-# The fine-tuning tasks leave this table in the folder of the model that they trained.
-_HISTORY = "history.parquet"
 
 
 def card(context: Context) -> None:
@@ -29,7 +29,7 @@ def card(context: Context) -> None:
 
     Raises:
         CardError: No record says how a target was made, or the card is not valid against its schema.
-        TableError: The table of the sample cannot be read.
+        TableError: The table of a sample or of scores cannot be read.
     """
     write_card(context, open_records(context.home))
 
@@ -39,14 +39,10 @@ def write_card(context: Context, records: RecordSource) -> None:
     targets = context.inputs["target"]
     traced = trace(targets, records)
     statement = Statement.of(context.params)
-    view = View(
-        traced,
-        models=config_models(context.settings),
-        described=statement.sources,
-        loss_history=_loss_history(traced, targets),
-    )
+    view = view_of_targets(traced, targets, models=config_models(context.settings), described=statement.sources)
     roots = (str(Path.cwd()), str(context.home.absolute()), str(Path.home()))
-    made = build_card(view, statement, _samples(context, targets, records), private_roots=roots)
+    samples, scores = _samples(context, targets, records), _scores(context, view, statement, records)
+    made = build_card(view, statement, samples, scores=scores, private_roots=roots)
     check_card(made)
     context.output("json").write_text(json.dumps(made, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     context.output("markdown").write_text(card_markdown(made), encoding="utf-8")
@@ -70,12 +66,12 @@ def _samples(context: Context, targets: Sequence[Path], records: RecordSource) -
     ]
 
 
-def _loss_history(traced: Trace, targets: Sequence[Path]) -> dict[str, list[Mapping[str, float | int | None]]]:
-    from dreamsmk.tables import read_table
-
-    found: dict[str, list[Mapping[str, float | int | None]]] = {}
-    for path, target in zip(targets, traced.targets, strict=True):
-        if (path / _HISTORY).is_file():
-            frame = read_table(path / _HISTORY)
-            found[target.fingerprint] = [dict(row) for row in frame.iter_rows(named=True)]
-    return found
+def _scores(context: Context, view: View, statement: Statement, records: RecordSource) -> list[Scores]:
+    """Returns the tables of scores: the `scores` inputs, and those targets that the rule evaluate made."""
+    model = model_target(view.trace)
+    pairs = zip(context.inputs["target"], view.trace.targets, strict=True)
+    measured = [path for path, target in pairs if is_scores(view.trace, target)]
+    return [
+        read_scores(path, records, model=model.fingerprint if model else None, own_name=statement.scored_as)
+        for path in [*context.inputs.get("scores", ()), *measured]
+    ]

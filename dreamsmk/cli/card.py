@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from dreamsmk.cards import Statement, View, build_card, card_markdown, check_card, read_sample, trace
+from dreamsmk.cards import Statement, build_card, card_markdown, check_card, read_sample, trace, view_of_targets
 from dreamsmk.cli.target import add_target, open_home, record_of
 
 
@@ -28,7 +28,7 @@ def run(given: argparse.Namespace) -> int:
         samples = [read_sample(given.target, rows=3, cell_characters=400, record=record)]
     roots = (str(Path.cwd()), str(home.path), str(Path.home()))
     card = build_card(
-        View(trace([given.target], records), models=[], described={}, loss_history={}),
+        view_of_targets(trace([given.target], records), [given.target]),
         Statement(title=given.title),
         samples,
         private_roots=roots,

@@ -14,7 +14,7 @@ from dreamsmk.errors import SettingsError, TableError
 from dreamsmk.tables import read_table
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.evaluation.candidates import Candidate
-from dreamsmk.tasks.training.examples import rows_in_words
+from dreamsmk.tasks.training.rows.examples import rows_in_words
 
 if TYPE_CHECKING:
     import numpy as np

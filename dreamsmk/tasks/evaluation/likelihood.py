@@ -16,7 +16,7 @@ from dreamsmk.errors import TrainingError
 from dreamsmk.providers.local.batching import BatchLimits, in_batches
 from dreamsmk.settings import ModelSpec
 from dreamsmk.tasks.context import Progress
-from dreamsmk.tasks.training.examples import IGNORED
+from dreamsmk.tasks.training.rows.examples import IGNORED
 
 if TYPE_CHECKING:
     import torch

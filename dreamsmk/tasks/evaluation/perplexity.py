@@ -24,8 +24,8 @@ from dreamsmk.tasks.evaluation.likelihood import Tokens, log_likelihoods
 from dreamsmk.tasks.evaluation.measured import Measurement, Work, of_sums, spread
 from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.layout import process_prompt
-from dreamsmk.tasks.training.base_model import BaseModel
-from dreamsmk.tasks.training.examples import IGNORED, Encoder, encode_pairs, rows_in_words
+from dreamsmk.tasks.training.frame.base_model import BaseModel
+from dreamsmk.tasks.training.rows.examples import IGNORED, Encoder, encode_pairs, rows_in_words
 
 if TYPE_CHECKING:
     import polars as pl

@@ -18,7 +18,7 @@ from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.evaluation.candidates import NAME, Candidate
 from dreamsmk.tasks.evaluation.intervals import bootstrap
 from dreamsmk.tasks.evaluation.measured import Interval, Measured
-from dreamsmk.tasks.training.examples import rows_in_words
+from dreamsmk.tasks.training.rows.examples import rows_in_words
 
 if TYPE_CHECKING:
     import polars as pl

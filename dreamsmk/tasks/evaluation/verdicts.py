@@ -15,7 +15,7 @@ from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.evaluation.candidates import Candidate
 from dreamsmk.tasks.evaluation.intervals import wilson
 from dreamsmk.tasks.evaluation.measured import Interval, Measured, Measurement, Work
-from dreamsmk.tasks.training.examples import rows_in_words
+from dreamsmk.tasks.training.rows.examples import rows_in_words
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dreamsmk.errors import TableError, TrainingError
 from dreamsmk.tasks.prompting.generations import read_texts
-from dreamsmk.tasks.training.base_model import base_model
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.examples import dataset_of, rows_in_words
-from dreamsmk.tasks.training.labels import LabelSet, read_labels
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.parameters import TrainingParameters
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.base_model import base_model
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.parameters import TrainingParameters
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.rows.examples import dataset_of, rows_in_words
+from dreamsmk.tasks.training.rows.labels import LabelSet, read_labels
 
 if TYPE_CHECKING:
     import polars

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dreamsmk.errors import SettingsError, TrainingError
 from dreamsmk.tasks.prompting.generations import read_texts
-from dreamsmk.tasks.training.base_model import BaseModel, base_model
-from dreamsmk.tasks.training.course import Course, starting
 from dreamsmk.tasks.training.distill_trainer import METRICS, distillation_trainer
-from dreamsmk.tasks.training.examples import Encoder, dataset_of, encode_pairs, rows_in_words
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.prompts import PromptParameters, read_prompts, with_instruction
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.base_model import BaseModel, base_model
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.rows.examples import Encoder, dataset_of, encode_pairs, rows_in_words
+from dreamsmk.tasks.training.rows.prompts import PromptParameters, read_prompts, with_instruction
 from dreamsmk.tasks.training.teacher import check_vocabulary, load_teacher, teacher_model
 
 if TYPE_CHECKING:

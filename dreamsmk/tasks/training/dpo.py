@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError
-from dreamsmk.tasks.training.base_model import base_model
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.examples import dataset_of
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.preferences import PairParameters, encode_pair_table, encoder_of, most_tokens
-from dreamsmk.tasks.training.prompts import with_instruction
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.base_model import base_model
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from dreamsmk.tasks.training.reference import in_words, policy, second_model, with_reference
+from dreamsmk.tasks.training.rows.examples import dataset_of
+from dreamsmk.tasks.training.rows.preferences import PairParameters, encode_pair_table, encoder_of, most_tokens
+from dreamsmk.tasks.training.rows.prompts import with_instruction
 from dreamsmk.tasks.training.stand_in import PAIR, put_rows, stand_ins, without_bars
 
 if TYPE_CHECKING:

@@ -13,16 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dreamsmk.errors import SettingsError
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.devices import process_count
-from dreamsmk.tasks.training.embedding_losses import IN_BATCH, METRIC, loss_of, make_loss, measure_rows
-from dreamsmk.tasks.training.embedding_rows import Way, check_cosines, read_rows, way_of
-from dreamsmk.tasks.training.encoder import check_lengths, encoder_base, load_encoder, settle_length, write_encoder
-from dreamsmk.tasks.training.encoder_trainer import Measure, encoder_trainer, steps_per_epoch
-from dreamsmk.tasks.training.examples import dataset_of
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.parameters import TrainingParameters
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.encoders.encoder import (
+    check_lengths,
+    encoder_base,
+    load_encoder,
+    settle_length,
+    write_encoder,
+)
+from dreamsmk.tasks.training.encoders.losses import IN_BATCH, METRIC, loss_of, make_loss, measure_rows
+from dreamsmk.tasks.training.encoders.trainer import Measure, encoder_trainer, steps_per_epoch
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.devices import process_count
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.parameters import TrainingParameters
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.rows.embeddings import Way, check_cosines, read_rows, way_of
+from dreamsmk.tasks.training.rows.examples import dataset_of
 
 if TYPE_CHECKING:
     import polars

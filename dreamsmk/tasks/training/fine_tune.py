@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 from dreamsmk.errors import SettingsError
 from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.layout import process_prompt
-from dreamsmk.tasks.training.base_model import BaseModel, base_model
-from dreamsmk.tasks.training.chats import encode_chats, read_chats
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.devices import has_gpu
-from dreamsmk.tasks.training.examples import Encoder, dataset_of, encode_pairs, read_pairs
 from dreamsmk.tasks.training.fine_tune_parameters import FineTuneParameters, Way, way_of
-from dreamsmk.tasks.training.launch import on_all_devices
+from dreamsmk.tasks.training.frame.base_model import BaseModel, base_model
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.devices import has_gpu
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from dreamsmk.tasks.training.output_loss import trainer_class
-from dreamsmk.tasks.training.packing import check_packing, pack
-from dreamsmk.tasks.training.plain_texts import encode_texts
-from dreamsmk.tasks.training.quiet import quiet_libraries
-from dreamsmk.tasks.training.sequences import check_sequences, encode_sequences, sequence_trainer
+from dreamsmk.tasks.training.rows.chats import encode_chats, read_chats
+from dreamsmk.tasks.training.rows.examples import Encoder, dataset_of, encode_pairs, read_pairs
+from dreamsmk.tasks.training.rows.packing import check_packing, pack
+from dreamsmk.tasks.training.rows.plain_texts import encode_texts
+from dreamsmk.tasks.training.rows.sequences import check_sequences, encode_sequences, sequence_trainer
 
 if TYPE_CHECKING:
     import datasets

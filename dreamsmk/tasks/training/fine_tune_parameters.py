@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from dreamsmk.errors import SettingsError
-from dreamsmk.tasks.training.parameters import TrainingParameters
+from dreamsmk.tasks.training.frame.parameters import TrainingParameters
 
 Way = Literal["pairs", "messages", "text"]
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dreamsmk.errors import SettingsError, TableError
 from dreamsmk.tables import read_table, require_columns
 from dreamsmk.tasks.shaping.permutation import ranks
-from dreamsmk.tasks.training.base_model import base_model
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.devices import process_count
-from dreamsmk.tasks.training.examples import Encoder, dataset_of, rows_in_words
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.preferences import (
+from dreamsmk.tasks.training.frame.base_model import base_model
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.devices import process_count
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.reference import in_words, policy, second_model, with_reference
+from dreamsmk.tasks.training.rows.examples import Encoder, dataset_of, rows_in_words
+from dreamsmk.tasks.training.rows.preferences import (
     PreferenceParameters,
     encode_completions,
     encoder_of,
@@ -29,9 +31,7 @@ from dreamsmk.tasks.training.preferences import (
     read_completions,
     read_pairs,
 )
-from dreamsmk.tasks.training.prompts import read_prompts, with_instruction
-from dreamsmk.tasks.training.quiet import quiet_libraries
-from dreamsmk.tasks.training.reference import in_words, policy, second_model, with_reference
+from dreamsmk.tasks.training.rows.prompts import read_prompts, with_instruction
 from dreamsmk.tasks.training.stand_in import COMPLETION, put_rows, stand_ins, without_bars
 
 if TYPE_CHECKING:

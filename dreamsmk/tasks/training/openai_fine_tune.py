@@ -21,13 +21,13 @@ from dreamsmk.settings import ModelSpec
 from dreamsmk.store.files import write_json
 from dreamsmk.tables import write_table
 from dreamsmk.tasks.prompting.instruction import read_instruction
-from dreamsmk.tasks.training.openai_launch import FAILED, Launch
-from dreamsmk.tasks.training.openai_ledger import JobLedger
-from dreamsmk.tasks.training.openai_parameters import OpenAIParameters
-from dreamsmk.tasks.training.openai_results import read_history
-from dreamsmk.tasks.training.openai_rows import MIN_ROWS, write_rows
-from dreamsmk.tasks.training.openai_service import FineTuningService, JobOrder
-from dreamsmk.tasks.training.openai_watch import wait_for_end
+from dreamsmk.tasks.training.openai.launch import FAILED, Launch
+from dreamsmk.tasks.training.openai.ledger import JobLedger
+from dreamsmk.tasks.training.openai.parameters import OpenAIParameters
+from dreamsmk.tasks.training.openai.results import read_history
+from dreamsmk.tasks.training.openai.rows import MIN_ROWS, write_rows
+from dreamsmk.tasks.training.openai.service import FineTuningService, JobOrder
+from dreamsmk.tasks.training.openai.watch import wait_for_end
 
 if TYPE_CHECKING:
     import polars

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.tasks.training.examples import IGNORED
+from dreamsmk.tasks.training.rows.examples import IGNORED
 
 if TYPE_CHECKING:
     import torch

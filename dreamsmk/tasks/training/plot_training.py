@@ -26,7 +26,7 @@ from dreamsmk.tasks.figures import (
     new_figure,
     save_figure,
 )
-from dreamsmk.tasks.training.history import FILE_NAME
+from dreamsmk.tasks.training.frame.history import FILE_NAME
 
 if TYPE_CHECKING:
     import polars as pl

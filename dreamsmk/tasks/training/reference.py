@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.tasks.training.base_model import BaseModel
-from dreamsmk.tasks.training.devices import process_count
+from dreamsmk.tasks.training.frame.base_model import BaseModel
+from dreamsmk.tasks.training.frame.devices import process_count
 
 if TYPE_CHECKING:
     import datasets
 
-    from dreamsmk.tasks.training.preferences import PreferenceParameters
+    from dreamsmk.tasks.training.rows.preferences import PreferenceParameters
 
 
 # Any: transformers publishes no types; so below.

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dreamsmk.errors import SettingsError, TableError, TrainingError
 from dreamsmk.tables import read_table, require_columns
 from dreamsmk.tasks.prompting.generations import read_texts
-from dreamsmk.tasks.training.base_model import BaseModel, base_model
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.examples import dataset_of, rows_in_words
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.preferences import encode_completions, read_pairs
-from dreamsmk.tasks.training.prompts import PromptParameters, RewardEncoder, read_prompts, with_instruction
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.base_model import BaseModel, base_model
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from dreamsmk.tasks.training.reference import switch_off_dropout
+from dreamsmk.tasks.training.rows.examples import dataset_of, rows_in_words
+from dreamsmk.tasks.training.rows.preferences import encode_completions, read_pairs
+from dreamsmk.tasks.training.rows.prompts import PromptParameters, RewardEncoder, read_prompts, with_instruction
 
 if TYPE_CHECKING:
     import polars

@@ -15,15 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
 from dreamsmk.tables import write_table
-from dreamsmk.tasks.training.base_model import BaseModel, base_model
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.examples import Encoder, rows_in_words
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.prompts import PromptParameters, with_instruction
-from dreamsmk.tasks.training.quiet import quiet_libraries
-from dreamsmk.tasks.training.reward_readers import label_reward, model_reward
-from dreamsmk.tasks.training.rewards import Prompts, Reward, function_references, function_reward, reward_names
-from dreamsmk.tasks.training.rollouts import (
+from dreamsmk.tasks.training.frame.base_model import BaseModel, base_model
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.rewards.readers import label_reward, model_reward
+from dreamsmk.tasks.training.rewards.rollouts import (
     METRICS,
     Algorithm,
     as_function,
@@ -32,6 +29,9 @@ from dreamsmk.tasks.training.rollouts import (
     sample_columns,
     sample_table,
 )
+from dreamsmk.tasks.training.rewards.sources import Prompts, Reward, function_references, function_reward, reward_names
+from dreamsmk.tasks.training.rows.examples import Encoder, rows_in_words
+from dreamsmk.tasks.training.rows.prompts import PromptParameters, with_instruction
 
 if TYPE_CHECKING:
     from dreamsmk.tasks.context import Context

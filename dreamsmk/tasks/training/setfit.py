@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dreamsmk.errors import TableError, TrainingError
 from dreamsmk.tasks.prompting.generations import read_texts
 from dreamsmk.tasks.training.classifier import METRICS
-from dreamsmk.tasks.training.contrasts import Sampling, contrasting_pairs
-from dreamsmk.tasks.training.course import Course, starting
-from dreamsmk.tasks.training.encoder import (
+from dreamsmk.tasks.training.encoders.encoder import (
     check_lengths,
     encoder_base,
     load_encoder,
@@ -26,14 +24,16 @@ from dreamsmk.tasks.training.encoder import (
     settle_length,
     write_encoder,
 )
-from dreamsmk.tasks.training.encoder_trainer import encoder_trainer, steps_per_epoch
-from dreamsmk.tasks.training.examples import dataset_of
-from dreamsmk.tasks.training.labels import Labelled, LabelSet, read_labels
-from dreamsmk.tasks.training.launch import on_all_devices
-from dreamsmk.tasks.training.model_folder import make_readable
-from dreamsmk.tasks.training.parameters import TrainingParameters
-from dreamsmk.tasks.training.quiet import quiet_libraries
-from dreamsmk.tasks.training.setfit_head import Head
+from dreamsmk.tasks.training.encoders.setfit_head import Head
+from dreamsmk.tasks.training.encoders.trainer import encoder_trainer, steps_per_epoch
+from dreamsmk.tasks.training.frame.course import Course, starting
+from dreamsmk.tasks.training.frame.launch import on_all_devices
+from dreamsmk.tasks.training.frame.model_folder import make_readable
+from dreamsmk.tasks.training.frame.parameters import TrainingParameters
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.rows.contrasts import Sampling, contrasting_pairs
+from dreamsmk.tasks.training.rows.examples import dataset_of
+from dreamsmk.tasks.training.rows.labels import Labelled, LabelSet, read_labels
 
 if TYPE_CHECKING:
     import polars

@@ -12,8 +12,8 @@ from typing import Any
 from dreamsmk.errors import SettingsError, TrainingError
 from dreamsmk.providers.local.quantization import check_quantization
 from dreamsmk.settings import ModelSpec
-from dreamsmk.tasks.training.base_model import BaseModel
-from dreamsmk.tasks.training.parameters import TrainingParameters
+from dreamsmk.tasks.training.frame.base_model import BaseModel
+from dreamsmk.tasks.training.frame.parameters import TrainingParameters
 
 _HINT = "or let fine_tune learn from a table of its replies"
 

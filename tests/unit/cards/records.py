@@ -128,7 +128,7 @@ def record(
         "inputs": {role: list(entries) for role, entries in inputs.items()},
         "outputs": {role: dict(output) for role, output in outputs.items()},
         "models": {alias: dict(m) for alias, m in (models or {}).items()},
-        "positions": dict.fromkeys(["model"], *models) if models else {},
+        "positions": {"model": next(iter(models))} if models else {},
         "facts": dict(facts or {}),
         "started_at": f"2026-11-20T10:{minute:02}:00+00:00",
         "finished_at": f"2026-11-20T10:{minute:02}:42+00:00",

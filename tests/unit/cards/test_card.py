@@ -45,7 +45,7 @@ def test_the_schema_asks_every_field_of_table_3_of_every_step():
     ("path", "value"),
     [
         (("workflow_fingerprint",), "xxh3:1"),
-        (("card_version",), 2),
+        (("card_version",), 1),
         (("steps", 0, "date_and_time", "finished_at"), "yesterday"),
         (("steps", 0, "citations"), []),
         (("steps", 0, "url"), "unknown"),

@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch):
     write_table(rows, Path("tweets.parquet"))
     write_table(pl.DataFrame({"before": ["bla"], "after": ["Great!"]}), Path("sample.parquet"))
     Path("student").mkdir()
-    Path("student/config.json").write_text("{}")
+    Path("student/config.json").write_text('{"architectures": ["LlamaForSequenceClassification"]}')
     write_table(pl.DataFrame({"step": [1, 2], "loss": [3.5, 1.25]}), Path("student/history.parquet"))
 
     home = Home(tmp_path / ".dreamsmk")
@@ -57,10 +57,14 @@ def project(tmp_path, monkeypatch):
     return records
 
 
-def context(tmp_path, targets, samples=(), settings=None, **params):
+def context(tmp_path, targets, samples=(), settings=None, scores=(), **params):
     return Context(
         params=params,
-        inputs={"target": [Path(t) for t in targets], **({"sample": [Path(s) for s in samples]} if samples else {})},
+        inputs={
+            "target": [Path(t) for t in targets],
+            **({"sample": [Path(s) for s in samples]} if samples else {}),
+            **({"scores": [Path(s) for s in scores]} if scores else {}),
+        },
         outputs={"json": tmp_path / "card.json", "markdown": tmp_path / "card.md"},
         scratch=tmp_path,
         model=no_model,
@@ -104,6 +108,39 @@ def test_a_model_shows_what_it_writes_and_how_its_loss_went(project, tmp_path):
     assert made["samples"][0]["made_by"]["sampling"] == {"temperature": 0.5}
     assert made["training"][0]["loss_history"] == [{"step": 1, "loss": 3.5}, {"step": 2, "loss": 1.25}]
     assert [step["name"] for step in made["steps"]] == ["tweets", "student"]
+
+
+@pytest.fixture
+def scores(project):
+    """A table of scores, and its record."""
+    write_table(pl.DataFrame({"metric": ["rougeL"], "value": [0.5]}), Path("scores.parquet"))
+    made = table("scores.parquet", 1) | {
+        "digest": DigestMemo(Home(Path.cwd() / ".dreamsmk").digests).of("scores.parquet")
+    }
+    project.write(record("scores", "evaluate", inputs={"table": [table("a.csv", 3)]}, outputs={"scores": made}))
+    return "scores.parquet"
+
+
+def test_scores_stand_in_the_card_given_as_such_or_as_a_target(project, tmp_path, scores):
+    card(context(tmp_path, ["student"], scores=[scores], scored_as="student"))
+    first = json.loads((tmp_path / "card.json").read_text())["evaluations"]
+    assert [row["metric"] for row in first[0]["rows"]] == ["rougeL"]
+    assert first[0]["is_own"]
+    assert "## Evaluation" in (tmp_path / "card.md").read_text()
+    card(context(tmp_path, ["student", scores], scored_as="student"))
+    assert json.loads((tmp_path / "card.json").read_text())["evaluations"] == first
+
+
+def test_a_card_depends_on_who_measured_its_scores(project, tmp_path, scores):
+    found = extra_identity(tmp_path / ".dreamsmk", {"target": [Path("student")], "scores": [Path(scores)]}, {})
+    assert len(found["records"]) == 2
+    assert "not recorded yet" not in found["records"]
+
+
+def test_the_folder_of_the_model_says_what_it_is(project, tmp_path):
+    card(context(tmp_path, ["student"]))
+    model = json.loads((tmp_path / "card.json").read_text())["model"]
+    assert (model["kind"], model["library"], model["adapter"]) == ("classifier", "transformers", None)
 
 
 def test_no_rows_are_shown_where_none_are_asked_for(project, tmp_path):
@@ -160,6 +197,17 @@ def test_a_sample_shows_cells_of_every_type(tmp_path, rows):
     sample = read_sample(tmp_path / "t.parquet")
     assert sample.columns == ("n", "list", "bytes", "struct")
     assert sample.rows[:1] == ((("1", "[0.5, 1.0]", "(3 bytes)", '{"a": 1}'),) if rows else ())
+
+
+def test_columns_that_are_called_as_prompts_are_stand_in_no_card_as_such():
+    from dreamsmk.cards.steps import _NO_PROMPTS, _NO_PROMPTS_OF, _PROMPTS
+    from dreamsmk.smk.meta import load_meta
+
+    for folder_of_rule in (Path(__file__).parents[3] / "rules").glob("*/meta.yaml"):
+        rule = folder_of_rule.parent.name
+        for name, schema in load_meta(rule).params["properties"].items():
+            if _PROMPTS.fullmatch(name) and "x-column" in schema:
+                assert name in _NO_PROMPTS_OF.get(rule, _NO_PROMPTS), f"{rule}: {name}"
 
 
 def test_the_parameters_of_the_rule_are_those_of_a_statement():

@@ -19,7 +19,7 @@ from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.evaluation.candidates import candidates_of
 from dreamsmk.tasks.evaluation.cells import read_cells
 from dreamsmk.tasks.evaluation.perplexity import encode_rows
-from dreamsmk.tasks.training.base_model import BaseModel
+from dreamsmk.tasks.training.frame.base_model import BaseModel
 from tests.tiny import make_tiny_model
 from tests.unit.tasks.desk import Desk, Notes
 

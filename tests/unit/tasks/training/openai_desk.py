@@ -16,8 +16,8 @@ import polars as pl
 from dreamsmk.settings import ModelSpec, validate_params
 from dreamsmk.smk.meta import load_meta
 from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.training.openai.service import FineTuningService
 from dreamsmk.tasks.training.openai_fine_tune import train_at
-from dreamsmk.tasks.training.openai_service import FineTuningService
 from tests.unit.tasks.training.job import Recorder, SpecOnly
 
 RULE = "openai_fine_tune"

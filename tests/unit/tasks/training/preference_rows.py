@@ -36,7 +36,7 @@ def log_probability(model: Path, asked: list[int], told: list[int], *, is_mean: 
     import torch
     from transformers import AutoModelForCausalLM
 
-    from dreamsmk.tasks.training.quiet import quiet_libraries
+    from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
     with quiet_libraries(), torch.inference_mode():
         logits = AutoModelForCausalLM.from_pretrained(model)(torch.tensor([asked + told])).logits[0]

@@ -7,8 +7,8 @@ import pytest
 
 from dreamsmk.errors import SettingsError, TrainingError
 from dreamsmk.settings import ModelSpec
-from dreamsmk.tasks.training.base_model import BaseModel, base_model
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.base_model import BaseModel, base_model
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from tests.tiny import make_tiny_adapter
 from tests.unit.tasks.training.test_parameters import parameters
 

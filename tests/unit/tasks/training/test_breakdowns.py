@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dreamsmk.errors import TrainingError
-from dreamsmk.tasks.training.breakdowns import breakdowns_told
+from dreamsmk.tasks.training.frame.breakdowns import breakdowns_told
 from tests.unit.tasks.training.job import Job, make_rows
 
 # What a training on a tiny model writes a step is some hundred kilobytes.

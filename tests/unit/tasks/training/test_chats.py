@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
-from dreamsmk.tasks.training.chats import encode_chats, read_chats
-from dreamsmk.tasks.training.examples import IGNORED, Encoder, encode_pairs
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.rows.chats import encode_chats, read_chats
+from dreamsmk.tasks.training.rows.examples import IGNORED, Encoder, encode_pairs
 from tests.tiny import CHATML
 
 # as of SmolLM2: nothing says what the assistant wrote

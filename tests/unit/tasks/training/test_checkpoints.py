@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dreamsmk.tasks.training.checkpoints import newest_whole_checkpoint
+from dreamsmk.tasks.training.frame.checkpoints import newest_whole_checkpoint
 
 FILES = ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
 

@@ -60,7 +60,7 @@ def plain_labels(job: Job, lora: object) -> int:
     """How many labels the folder has for who loads it with transformers alone."""
     from transformers import AutoModelForSequenceClassification
 
-    from dreamsmk.tasks.training.quiet import quiet_libraries
+    from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
     with quiet_libraries():
         count = {"num_labels": 3} if lora else {}

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from dreamsmk.errors import TrainingError
-from dreamsmk.tasks.training.contrasts import MOST_ROWS, contrasting_pairs
+from dreamsmk.tasks.training.rows.contrasts import MOST_ROWS, contrasting_pairs
 
 TEXTS = ["a", "b", "c", "d"]
 KINDS = [[1, 0], [1, 0], [1, 0], [0, 1]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dreamsmk.errors import SettingsError
-from dreamsmk.tasks.training.watch import Plan
+from dreamsmk.tasks.training.frame.watch import Plan
 from tests.unit.tasks.training.job import Job, Recorder, make_rows
 from tests.unit.tasks.training.test_fine_tune import Stopped, stop_at
 

@@ -9,7 +9,7 @@ import torch
 from dreamsmk.errors import SettingsError, TableError, TrainingError
 from dreamsmk.settings import ModelSpec
 from dreamsmk.tasks.training.distill import columns
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from tests.tiny import make_tiny_adapter, make_tiny_model
 from tests.unit.tasks.training.job import Job, Recorder, make_rows
 from tests.unit.tasks.training.test_fine_tune import Stopped, answer_of, stop_at

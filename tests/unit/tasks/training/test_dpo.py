@@ -103,8 +103,8 @@ def test_an_adapter_on_the_output_layer_is_refused_before_the_training(job):
 
 def test_whole_weights_are_in_memory_once_where_the_reference_was_asked_beforehand(job, tiny_model):
     from dreamsmk.settings import ModelSpec
-    from dreamsmk.tasks.training.base_model import base_model
     from dreamsmk.tasks.training.dpo import DpoParameters
+    from dreamsmk.tasks.training.frame.base_model import base_model
     from dreamsmk.tasks.training.reference import second_model
 
     for is_precomputed in (False, True):

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
-from dreamsmk.tasks.training.embedding_losses import LOSSES
 from dreamsmk.tasks.training.embedding_model import columns
+from dreamsmk.tasks.training.encoders.losses import LOSSES
 from tests.tiny.encoders import make_tiny_encoder
 from tests.unit.tasks.training.encoding import SPEC, files, triplets, vectors
 from tests.unit.tasks.training.job import Job, Recorder

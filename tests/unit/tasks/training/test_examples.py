@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
-from dreamsmk.tasks.training.examples import (
+from dreamsmk.tasks.training.rows.examples import (
     IGNORED,
     Encoder,
     encode_pairs,
@@ -47,7 +47,7 @@ def test_labels_are_those_that_trl_prepares(tokenizer, tiny_model, tmp_path):
     import datasets
     import trl
 
-    from dreamsmk.tasks.training.quiet import quiet_libraries
+    from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
     rows = make_rows(5)
     chats = {

@@ -42,7 +42,7 @@ def answer_of(folder: Path, model: Path | str, question: str) -> str:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from dreamsmk.tasks.training.quiet import quiet_libraries
+    from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
     with quiet_libraries():
         tokenizer = AutoTokenizer.from_pretrained(folder)

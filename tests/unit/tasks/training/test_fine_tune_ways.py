@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from tests.tiny import CHATML
 from tests.unit.tasks.training.job import Job, Recorder, make_rows
 from tests.unit.tasks.training.test_chats import UNMARKED, chat

@@ -9,7 +9,7 @@ import pytest
 
 from dreamsmk.errors import SettingsError, TrainingError
 from dreamsmk.providers.local.quantization import quantization_config
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from tests.unit.tasks.training.job import Job, make_rows
 from tests.unit.tasks.training.test_fine_tune import answer_of
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dreamsmk.tasks.training.history import history_table
+from dreamsmk.tasks.training.frame.history import history_table
 
 LOG = [
     {"eval_loss": 3.0, "eval_runtime": 0.1, "step": 0, "num_input_tokens_seen": 0},

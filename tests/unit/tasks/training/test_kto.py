@@ -49,7 +49,7 @@ def test_a_pair_is_two_rows(tmp_path, tiny_model):
 def test_labels_may_be_ones_and_noughts(tmp_path, tiny_model, dtype):
     from transformers import AutoTokenizer
 
-    from dreamsmk.tasks.training.examples import Encoder
+    from dreamsmk.tasks.training.rows.examples import Encoder
 
     path = tmp_path / "rows.parquet"
     make_labelled(6).with_columns(pl.col("liked").cast(dtype)).write_parquet(path)
@@ -62,7 +62,7 @@ def test_labels_may_be_ones_and_noughts(tmp_path, tiny_model, dtype):
 def test_rows_are_shuffled_and_compared_with_another_of_their_batch(tmp_path, tiny_model):
     from transformers import AutoTokenizer
 
-    from dreamsmk.tasks.training.examples import Encoder
+    from dreamsmk.tasks.training.rows.examples import Encoder
 
     path = tmp_path / "rows.parquet"
     # sorted by their labels, as many tables are: in that order batches would have one label alone
@@ -97,7 +97,7 @@ def test_a_row_is_compared_with_the_one_before_it_in_its_batch(count, size, expe
 def test_every_epoch_has_the_batches_that_the_rows_were_compared_in(job, tiny_model):
     from transformers import AutoTokenizer
 
-    from dreamsmk.tasks.training.examples import Encoder
+    from dreamsmk.tasks.training.rows.examples import Encoder
 
     rows, given = make_labelled(10), {"batch_size": 4, "learning_rate": 1e-12}
     job.run(rows, epochs=2, **given)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import TableError, TrainingError
-from dreamsmk.tasks.training.labels import LabelSet, read_labels
+from dreamsmk.tasks.training.rows.labels import LabelSet, read_labels
 
 
 def labels_of(tmp_path, values, name="rows.parquet"):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dreamsmk.tasks.training.examples import IGNORED
 from dreamsmk.tasks.training.orpo import PairBatch, columns
+from dreamsmk.tasks.training.rows.examples import IGNORED
 from tests.unit.tasks.training.preference_rows import history, job_of, make_pairs
 
 

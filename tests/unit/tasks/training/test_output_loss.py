@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from dreamsmk.tasks.training.output_loss import output_loss, trainer_class
-from dreamsmk.tasks.training.quiet import quiet_libraries
 from tests.tiny import make_tiny_adapter
 
 

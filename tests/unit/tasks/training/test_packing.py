@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dreamsmk.errors import TrainingError
-from dreamsmk.tasks.training.examples import IGNORED, dataset_of
 from dreamsmk.tasks.training.output_loss import output_loss
-from dreamsmk.tasks.training.packing import check_packing, pack
+from dreamsmk.tasks.training.rows.examples import IGNORED, dataset_of
+from dreamsmk.tasks.training.rows.packing import check_packing, pack
 from tests.unit.tasks.training.job import Job, make_rows
 from tests.unit.tasks.training.test_fine_tune import answer_of
 

@@ -8,7 +8,7 @@ from dreamsmk.errors import SettingsError
 from dreamsmk.settings import validate_params
 from dreamsmk.smk.meta import load_group, load_meta, rule_names
 from dreamsmk.tasks.training.fine_tune import FineTuneParameters
-from dreamsmk.tasks.training.parameters import Lora, TrainingParameters
+from dreamsmk.tasks.training.frame.parameters import Lora, TrainingParameters
 
 GIVEN = {"model": "student", "inputs": "question", "outputs": "answer"}
 PLAIN = Lora(r=8, alpha=16, dropout=0.0, target_modules="all-linear", modules_to_save=(), dora=False, rslora=False)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import TableError, TrainingError
-from dreamsmk.tasks.training.plain_texts import encode_texts
+from dreamsmk.tasks.training.rows.plain_texts import encode_texts
 
 LONG = "the of and " * 40
 

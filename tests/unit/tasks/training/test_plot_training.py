@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError
-from dreamsmk.tasks.training.history import FILE_NAME, history_table
+from dreamsmk.tasks.training.frame.history import FILE_NAME, history_table
 from dreamsmk.tasks.training.plot_training import Curve, metrics_of
 from tests.unit.tasks.evaluation.bench import Bench
 

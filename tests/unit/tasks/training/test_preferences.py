@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
-from dreamsmk.tasks.training.examples import Encoder
-from dreamsmk.tasks.training.preferences import encode_completions
 from dreamsmk.tasks.training.reference import switch_off_dropout
+from dreamsmk.tasks.training.rows.examples import Encoder
+from dreamsmk.tasks.training.rows.preferences import encode_completions
 from tests.tiny.model import make_tiny_adapter
 from tests.tiny.seq2seq import make_tiny_t5
 from tests.unit.tasks.training.job import Recorder

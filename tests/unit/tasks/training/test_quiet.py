@@ -3,7 +3,7 @@ from __future__ import annotations
 import http.server
 import threading
 
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
 
 def test_no_library_tells_the_hub_what_is_trained(monkeypatch):

@@ -57,7 +57,7 @@ def rewards(folder: Path, model: Path, chats: list[tuple[str, str]]) -> list[flo
     from peft import PeftModel
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from dreamsmk.tasks.training.quiet import quiet_libraries
+    from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
     with quiet_libraries():
         tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -183,8 +183,8 @@ def test_a_model_with_another_kind_of_head_trains_too(tmp_path):
 def test_a_row_is_a_chat_or_a_text_that_ends_or_a_pair_as_the_model_reads_it(job, tiny_model, tmp_path):
     from transformers import AutoTokenizer
 
-    from dreamsmk.tasks.training.prompts import RewardEncoder
     from dreamsmk.tasks.training.reward_model import encode_table
+    from dreamsmk.tasks.training.rows.prompts import RewardEncoder
     from tests.unit.tasks.training.golden.reward_model import parameters
 
     rows = pl.DataFrame({"question": ["the of"], "good": ["to be"], "bad": ["not"], "margin": [1]})

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from dreamsmk.errors import SettingsError, TrainingError
-from dreamsmk.tasks.training.examples import Encoder
-from dreamsmk.tasks.training.quiet import quiet_libraries
-from dreamsmk.tasks.training.sequences import encode_sequences
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
+from dreamsmk.tasks.training.rows.examples import Encoder
+from dreamsmk.tasks.training.rows.sequences import encode_sequences
 from tests.tiny import make_tiny_t5
 from tests.unit.tasks.training.job import Job, Recorder, make_rows
 from tests.unit.tasks.training.test_fine_tune import Stopped, stop_at

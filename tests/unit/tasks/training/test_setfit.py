@@ -33,7 +33,7 @@ def make_job(folder, encoder) -> Job:
 
 def loaded(job: Job):
     """The model as setfit loads it."""
-    from dreamsmk.tasks.training.quiet import quiet_libraries
+    from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
     with quiet_libraries(), warnings.catch_warnings():
         # said by setfit and its dependency `evaluate` when they are imported

@@ -16,7 +16,7 @@ def _classifier(desk: Desk) -> Iterator[tuple[str, str]]:
     from dreamsmk.settings import validate_params
     from dreamsmk.smk.meta import load_meta
     from dreamsmk.tasks.training.classifier import ClassifierParameters, encode_table
-    from dreamsmk.tasks.training.labels import LabelSet, read_labels
+    from dreamsmk.tasks.training.rows.labels import LabelSet, read_labels
 
     tokenizer = AutoTokenizer.from_pretrained(make_tiny_model(desk.folder / "model", vocabulary=260))
     texts = ["A thing!", "", "Zwei! 🦜", "A thing!"]

@@ -10,7 +10,7 @@ from dreamsmk.hashing import digest_rows
 from dreamsmk.settings import validate_params
 from dreamsmk.smk.meta import load_meta
 from dreamsmk.tasks.training.distill import DistillParameters, encode_table
-from dreamsmk.tasks.training.examples import Encoder
+from dreamsmk.tasks.training.rows.examples import Encoder
 from tests.tiny import make_tiny_model
 from tests.unit.tasks.desk import Desk
 from tests.unit.tasks.training.golden.fine_tune import LABELS, TABLE

@@ -50,7 +50,7 @@ def _embedding_model(desk: Desk) -> Iterator[tuple[str, str]]:
 
 
 def _setfit(desk: Desk) -> Iterator[tuple[str, str]]:
-    from dreamsmk.tasks.training.labels import LabelSet, read_labels
+    from dreamsmk.tasks.training.rows.labels import LabelSet, read_labels
     from dreamsmk.tasks.training.setfit import SetFitParameters, pairs_of, read_rows
 
     texts = ["A thing!", "", "Zwei! 🦜", "A thing!"]

@@ -9,8 +9,8 @@ from typing import Any
 from dreamsmk.hashing import digest_rows
 from dreamsmk.settings import validate_params
 from dreamsmk.smk.meta import load_meta
-from dreamsmk.tasks.training.examples import Encoder
 from dreamsmk.tasks.training.fine_tune import FineTuneParameters, encode_sequence_table, encode_table
+from dreamsmk.tasks.training.rows.examples import Encoder
 from tests.tiny import CHATML, make_tiny_model
 from tests.unit.tasks.desk import Desk
 

@@ -12,9 +12,9 @@ from typing import Any
 from dreamsmk.hashing import digest_bytes, digest_file
 from dreamsmk.settings import ModelSpec, validate_params
 from dreamsmk.smk.meta import load_meta
+from dreamsmk.tasks.training.openai.parameters import OpenAIParameters
+from dreamsmk.tasks.training.openai.rows import write_rows
 from dreamsmk.tasks.training.openai_fine_tune import make_order
-from dreamsmk.tasks.training.openai_parameters import OpenAIParameters
-from dreamsmk.tasks.training.openai_rows import write_rows
 from tests.unit.tasks.desk import Desk
 
 CHAT = [

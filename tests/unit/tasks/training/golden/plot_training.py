@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from dreamsmk.hashing import digest_rows
-from dreamsmk.tasks.training.history import FILE_NAME, history_table
+from dreamsmk.tasks.training.frame.history import FILE_NAME, history_table
 from dreamsmk.tasks.training.plot_training import history_of, metrics_of
 from tests.unit.tasks.desk import Desk
 

@@ -9,8 +9,8 @@ from dreamsmk.hashing import digest_rows
 from dreamsmk.settings import validate_params
 from dreamsmk.smk.meta import load_meta
 from dreamsmk.tasks.training import dpo, kto, orpo
-from dreamsmk.tasks.training.examples import Encoder
-from dreamsmk.tasks.training.preferences import encode_pair_table
+from dreamsmk.tasks.training.rows.examples import Encoder
+from dreamsmk.tasks.training.rows.preferences import encode_pair_table
 from tests.tiny import make_tiny_model
 from tests.unit.tasks.desk import Desk
 

@@ -11,8 +11,8 @@ import polars as pl
 from dreamsmk.hashing import digest_rows
 from dreamsmk.settings import validate_params
 from dreamsmk.smk.meta import load_meta
-from dreamsmk.tasks.training.prompts import RewardEncoder
 from dreamsmk.tasks.training.reward_model import RewardModelParameters, encode_table
+from dreamsmk.tasks.training.rows.prompts import RewardEncoder
 from tests.tiny import make_tiny_model
 from tests.unit.tasks.desk import Desk
 

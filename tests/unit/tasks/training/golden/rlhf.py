@@ -10,10 +10,10 @@ import polars as pl
 from dreamsmk.hashing import digest_rows
 from dreamsmk.settings import validate_params
 from dreamsmk.smk.meta import load_meta
-from dreamsmk.tasks.training.examples import Encoder
-from dreamsmk.tasks.training.prompts import RewardEncoder
-from dreamsmk.tasks.training.rewards import Prompts
+from dreamsmk.tasks.training.rewards.sources import Prompts
 from dreamsmk.tasks.training.rlhf import RlhfParameters
+from dreamsmk.tasks.training.rows.examples import Encoder
+from dreamsmk.tasks.training.rows.prompts import RewardEncoder
 from tests.tiny import make_tiny_model
 from tests.unit.tasks.desk import Desk
 

@@ -1,0 +1,1 @@
+"""What completions are worth, and how they are made while a policy is trained."""
