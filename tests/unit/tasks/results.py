@@ -21,6 +21,7 @@ from dreamsmk.tasks.context import Context
 from tests.unit.cards.records import RecordFolder, example_one
 from tests.unit.tasks.desk import Desk, Notes
 from tests.unit.tasks.evaluation.golden import CASES as EVALUATION
+from tests.unit.tasks.models.golden import CASES as MODELS
 from tests.unit.tasks.results_of_prompting import PROMPTING
 from tests.unit.tasks.results_of_recipes import RECIPES
 from tests.unit.tasks.results_of_retrieval import RETRIEVAL
@@ -160,6 +161,7 @@ CASES: dict[str, Callable[[Desk], Iterator[tuple[str, str]]]] = {
     **SHAPING,
     **SOURCES,
     **EVALUATION,
+    **MODELS,
     **{rule: case for module in TRAINING for rule, case in module.CASES.items()},
 }
 

@@ -13,7 +13,7 @@ from dreamsmk.tasks.training.frame.devices import check_precision, has_gpu, proc
 from dreamsmk.tasks.training.frame.parameters import TrainingParameters
 
 _OPTIMIZERS = {
-    "adamw": "adamw_torch",
+    "adamw": "adamw_torch_fused",
     "adafactor": "adafactor",
     "adamw_8bit": "adamw_bnb_8bit",
     "paged_adamw_8bit": "paged_adamw_8bit",
