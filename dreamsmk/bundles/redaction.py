@@ -54,7 +54,7 @@ def without_prompt(request: str) -> str:
         {"role": message["role"], "sha256": digest_bytes(canonical_bytes(message), "sha256")}
         for message in value.get("messages", [])
     ]
-    for name in ("tools", "schema"):
+    for name in ("tools", "schema", "order"):
         if name in value:
             value[name] = {"sha256": digest_bytes(canonical_bytes(value[name]), "sha256")}
     return canonical_bytes(value).decode()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # A tokenizer without a limit says so with a number of this size.
 NO_LIMIT = 10**9
 HEAD_FILE = "head.json"
-"""What an adapter's folder says of a head that was trained with it: a config of transformers, by another name, since with
-a `config.json` beside its adapter a folder is taken for a whole model."""
+"""What an adapter's folder says of a head that was trained with it: a config of transformers, by another name, since
+with a `config.json` beside its adapter a folder is taken for a whole model."""
 
 
 @dataclass(frozen=True, slots=True)

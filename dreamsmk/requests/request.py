@@ -1,6 +1,7 @@
 """What a model is asked for, and the key that one call is stored under.
 
-Contract: the key is the SHA-256 of the canonical JSON of *everything* in a `Request`. What must not be part of it (time
+Contract: the key is the SHA-256 of the canonical JSON of *everything* in a `Request`, with the order of the properties
+that a schema or a tool asks for: a model fills them in one after the other. What must not be part of it (time
 limits, batch size, concurrency, API keys) is not part of a `Request` either. Values that are `None` or empty are absent
 from the canonical form, so that a field added later leaves older keys as they are. The few fields that take no part in
 the key stand in `NOT_IN_KEY`, each with its reason.
@@ -15,8 +16,10 @@ from typing import Any, Literal
 
 from dreamsmk.hashing import canonical_bytes, digest_bytes
 from dreamsmk.requests.message import Message
+from dreamsmk.settings.ordering import key_order
 
 KEY_VERSION = 1
+PROPERTIES = "properties"
 
 # What is wanted of a model that is not a text.
 Wanted = Literal["embedding", "labels"]
@@ -110,7 +113,10 @@ class Request:
 
     def canonical(self) -> dict[str, Any]:
         """Returns the plain JSON value that the key is the digest of."""
-        return {"v": KEY_VERSION, **_present(self)}
+        value = {"v": KEY_VERSION, **_present(self)}
+        # canonical JSON knows no order of keys
+        order = key_order({"schema": value.get("schema"), "tools": value.get("tools")}, PROPERTIES)
+        return {**value, "order": order} if order else value
 
     def key(self) -> str:
         """Returns the key of this call in the cache: `sha256:` and 64 hexadecimal digits."""

@@ -5,7 +5,8 @@ scalars), and validating it again changes nothing. What a schema marks is found 
 `models:`; `x-model: embedding` or `labels` says what is wanted of it), `x-column` (a column of an input role),
 `x-function` (a function of the user's, as `scripts/steps.py:name`), `x-identity: false` (no part of the fingerprint),
 `x-identity: given` (part of it only where it is not the default, so that a parameter that is added leaves earlier
-fingerprints as they are), `x-literal: true` (its braces are its own, and no wildcards of Snakemake's).
+fingerprints as they are), `x-ordered: true` (the order of keys in it counts too; `x-ordered: properties` of those alone
+that stand under `properties`), `x-literal: true` (its braces are its own, and no wildcards of Snakemake's).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dreamsmk.settings.ordering import key_order
 from dreamsmk.settings.place import Place, position
 from dreamsmk.settings.plain import plain_json
 from dreamsmk.settings.subschemas import Schema, children, describe, types_of
@@ -59,8 +61,14 @@ def function_references(schema: Schema, params: Mapping[str, Any]) -> dict[str, 
 
 
 def identity_params(schema: Schema, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns validated params without those that decide no result; see `x-identity` above."""
+    """Returns validated params without those that decide no result, with the order of keys where it decides one.
+
+    See `x-identity` and `x-ordered` above.
+    """
     kept: dict[str, Any] = _identity(schema, dict(params), schema)
+    for mark, at, value in list(_marked(schema, kept, schema, "x-ordered", ())):
+        if order := key_order(value, None if mark is True else mark):
+            kept[f"order of {position(at)}"] = order
     return kept
 
 

@@ -94,9 +94,7 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
     """
     from dreamsmk.calls.bounds.budget import Budget, Purse
     from dreamsmk.calls.bounds.spending import Spending
-    from dreamsmk.requests import Sampling
 
-    values = [name for name in Sampling.__dataclass_fields__ if params.get(name) not in (None, [], {})]
     is_offline = cache_mode(params, settings) == "offline"
     budgets = [Purse(budget) for given in (params.get("budget"), settings.budget) if (budget := Budget.of(given))]
     for position, alias in model_aliases(meta.params, params).items():
@@ -117,7 +115,7 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
                     hint=f"it gives {', '.join(sorted(taken.wanted))}",
                 )
             # sampling is for the model that writes, not for one that embeds beside it
-            check_sampling(spec.provider, values if wanted == "text" else [], taken)
+            check_sampling(spec.provider, _sampling(params, position) if wanted == "text" else [], taken)
             if params.get("images") is not None and not taken.has_images:
                 raise SettingsError(f"the provider {spec.provider!r} takes no images")
             if budgets and not is_offline:
@@ -125,6 +123,22 @@ def check_models(meta: RuleMeta, params: Mapping[str, Any], settings: Settings, 
         except DreamsmkError as exc:
             exc.where = exc.where or f"{where}, model {alias!r}"
             raise
+
+
+# Any: JSON.
+def _sampling(params: Mapping[str, Any], position: str) -> list[str]:
+    """Returns the sampling values that a rule gives the model at a position: those beside `model` or `models`.
+
+    A second model, such as a judge, has those of its own spec and of its own parameters.
+    """
+    from dreamsmk.requests import Sampling
+
+    beside: Any = params
+    for part in position.split("/"):
+        if part in ("model", "models"):
+            return [name for name in Sampling.__dataclass_fields__ if beside.get(name) not in (None, [], {})]
+        beside = beside[part] if isinstance(beside, Mapping) else {}
+    return []
 
 
 def _wanted(meta: RuleMeta, position: str) -> str:

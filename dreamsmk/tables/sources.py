@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dreamsmk.errors import TableError, nearest
 from dreamsmk.tables.csv_header import true_names
-from dreamsmk.tables.faults import first_bad_csv_row, first_bad_json_row
+from dreamsmk.tables.faults import first_bad_csv_row, first_bad_json_row, first_mixed_json_row
 
 if TYPE_CHECKING:
     import polars as pl
@@ -127,12 +127,13 @@ def reading(path: Path) -> Iterator[None]:
 def _translated(path: Path, exc: BaseException) -> TableError:
     suffix = path.suffix.lower()
     fault = None
-    if suffix in (".jsonl", ".ndjson"):
-        fault = first_bad_json_row(path)
+    if suffix in (".json", ".jsonl", ".ndjson"):
+        is_whole = suffix == ".json"
+        fault = first_bad_json_row(path, whole=is_whole) or first_mixed_json_row(path, whole=is_whole)
     elif suffix in (".csv", ".tsv"):
         fault = first_bad_csv_row(path, "\t" if suffix == ".tsv" else ",")
     if fault is not None:
-        return TableError(fault.reason, where=f"{path}, line {fault.line}")
+        return TableError(fault.reason, where=fault.at(path))
     reason = (str(exc).splitlines() or [type(exc).__name__])[0]
     hint = "save it as UTF-8" if "utf" in reason.lower() else ""
     return TableError(f"not a readable {suffix[1:] or 'table'} file: {reason[:200]}", where=str(path), hint=hint)
@@ -177,7 +178,11 @@ def _read_json(path: Path) -> pl.DataFrame:
     if content.lstrip()[:1] != b"[":
         raise TableError("not an array of objects", where=str(path), hint="one object a line is a .jsonl file")
     _refuse_lone_surrogates(path, whole=True)
-    return pl.read_json(content, infer_schema_length=None)
+    frame = pl.read_json(content, infer_schema_length=None)
+    # to polars true is 1 where there are numbers too
+    if (fault := first_mixed_json_row(path, whole=True)) is not None:
+        raise TableError(fault.reason, where=fault.at(path))
+    return frame
 
 
 def _scan_json_lines(path: Path) -> pl.LazyFrame:
@@ -200,4 +205,4 @@ def _refuse_lone_surrogates(path: Path, *, whole: bool) -> None:
     """Raises for an escaped half of a surrogate pair, for which polars would put in a NUL without a word."""
     fault = first_bad_json_row(path, only_with=b"\\ud", whole=whole)
     if fault is not None:
-        raise TableError(fault.reason, where=f"{path}, line {fault.line}")
+        raise TableError(fault.reason, where=fault.at(path))

@@ -22,18 +22,23 @@ SAMPLE_ROWS = 100
 
 def batches_of(source: Path, rows: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yields a table, or some of its columns, in batches of just so many rows; the last may have fewer."""
+    with reading(source):
+        frame = scan_table(source)
+        yield from frame_batches(frame if columns is None else frame.select(list(columns)), rows)
+
+
+def frame_batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Yields rows in batches of just so many, whatever the engine hands over; the last may have fewer."""
     import polars as pl
 
     rest: pl.DataFrame | None = None
-    with reading(source):
-        frame = scan_table(source) if columns is None else scan_table(source).select(list(columns))
-        for chunk in frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True):
-            rest = chunk if rest is None or not rest.height else pl.concat([rest, chunk])
-            start = 0
-            while rest.height - start >= rows:
-                yield rest.slice(start, rows)
-                start += rows
-            rest = rest.slice(start)
+    for chunk in frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True):
+        rest = chunk if rest is None or not rest.height else pl.concat([rest, chunk])
+        start = 0
+        while rest.height - start >= rows:
+            yield rest.slice(start, rows)
+            start += rows
+        rest = rest.slice(start)
     if rest is not None and rest.height:
         yield rest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from dreamsmk.tasks.evaluation.catalogue import METRICS
-from dreamsmk.tasks.training.history import FILE_NAME, history_table
+from dreamsmk.tasks.training.frame.history import FILE_NAME, history_table
 from tests.tiny import make_tiny_adapter, make_tiny_model
 from tests.workflow.project import ROOT, Project
 

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.errors import SettingsError, nearest
 from dreamsmk.requests import Failure, Response
 from dreamsmk.tables import TableWriter, scan_table
 from dreamsmk.tasks.batches import batches_of, bounded_batch_rows
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.naming import distinct, renamed
 from dreamsmk.tasks.prompting.generations import (
     FAILURE,
     GENERATIONS,
-    KEPT,
     failure_text,
+    kept_names,
     reply_column,
     reply_types,
 )
@@ -69,7 +69,7 @@ def beside_columns(
         The names; None where they are not known yet.
     """
     new = None if added is None else _added(params, added, is_marked=is_marked)
-    return None if source is None or new is None else [*source, *_checked(source, list(new))]
+    return None if source is None or new is None else distinct([*source, *new])
 
 
 def write_beside(
@@ -92,7 +92,7 @@ def write_beside(
     types = dict(scan_table(source).collect_schema())
     shown = [name for name in verdicts.types if name != only]
     names = _added(params, shown, is_marked=only is None)
-    _checked(list(types), list(names))
+    distinct([*types, *names])
     known = {name: _type(name, verdicts) for name in names.values()}
     outcomes = _rows(asked.outcomes(), verdicts.calls)
     prompts = iter(asked.prompts)
@@ -113,30 +113,10 @@ def write_beside(
 # Any: JSON.
 def _added(params: Mapping[str, Any], added: Sequence[str], *, is_marked: bool) -> dict[str, str]:
     """Returns the added columns: their names before renaming, by their names."""
-    if "logprobs" in params["keep"] and params["logprobs"] is None:
-        hint = "give logprobs, 0 for those of the tokens of the reply alone"
-        raise SettingsError("no log probabilities are asked for that could be kept", where="keep", hint=hint)
-    columns = [*added, *(name for name in (*KEPT, GENERATIONS) if name in params["keep"])]
+    columns = [*added, *kept_names(params), *([GENERATIONS] if GENERATIONS in params["keep"] else [])]
     if params["max_failures"] and is_marked:
         columns.append(FAILURE)
-    renamed = params["columns"]
-    for name in renamed:
-        if name not in columns:
-            raise SettingsError(f"there is no column {name!r} to rename", where="columns", hint=nearest(name, columns))
-    names = [renamed.get(name, name) for name in columns]
-    _checked((), names)
-    return dict(zip(names, columns, strict=True))
-
-
-def _checked(source: Sequence[str], added: Sequence[str]) -> Sequence[str]:
-    taken = {*source}
-    for name in added:
-        if name in taken:
-            raise SettingsError(
-                f"two columns would be called {name!r}", where="columns", hint="give the new one another name there"
-            )
-        taken.add(name)
-    return added
+    return dict(zip(renamed(columns, params), columns, strict=True))
 
 
 def _rows(outcomes: Iterator[Response | Failure], calls: int) -> Iterator[tuple[Response | Failure, ...]]:

@@ -7,7 +7,6 @@ can; a reply that is none of them fails its row, so that no other label gets int
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dreamsmk.requests import Response
@@ -16,9 +15,12 @@ from dreamsmk.tasks.judging.beside import Verdicts, beside_columns, write_beside
 from dreamsmk.tasks.judging.forms import schema_of
 from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.inputs import check_inputs, instructed, read_inputs
-from dreamsmk.tasks.prompting.instruction import read_instruction
+from dreamsmk.tasks.prompting.instruction import given_instruction
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema
-from dreamsmk.tasks.prompting.templates import template_columns
+from dreamsmk.tasks.prompting.templates import reads
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["classify", "columns", "plan", "reads", "rows"]
 
 LABEL, LABELS = "label", "labels"
 
@@ -54,25 +56,12 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     return {"table": beside_columns(params, inputs.get("table"), [LABELS if params["multi_label"] else LABEL])}
 
 
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
-# Any: JSON.
-def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Returns the columns that the template reads."""
-    return template_columns(params, files)
-
-
 def _ask(context: Context) -> tuple[Asked, ReplySchema]:
     params, labels = context.params, list(context.params["labels"])
     one = {"type": "string", "enum": labels}
     schema = schema_of({LABELS: {"type": "array", "items": one}} if params["multi_label"] else {LABEL: one})
-    instruction = "Give the input every label that fits." if params["multi_label"] else "Give the input its label."
-    if params["instruction"] is not None or context.inputs.get("instruction"):
-        instruction = read_instruction(context)
+    usual = "Give the input every label that fits." if params["multi_label"] else "Give the input its label."
+    instruction = given_instruction(context) or usual
     # not every model is shown the schema that it is held to
     said = "\n".join(_described(label, params["labels"]) for label in labels)
     prompts = instructed(read_inputs(context), params, f"{instruction}\n\nLabels:\n{said}")

@@ -6,7 +6,6 @@ Contract: as `process_with_prompt` with a schema, except that the rows keep all 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import SettingsError
@@ -14,9 +13,12 @@ from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.judging.beside import Verdicts, beside_columns, write_beside
 from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.inputs import check_inputs, instructed, read_inputs
-from dreamsmk.tasks.prompting.instruction import read_instruction
+from dreamsmk.tasks.prompting.instruction import given_instruction
 from dreamsmk.tasks.prompting.reply_schema import ROLE, ReplySchema, field_names, read_reply_schema
-from dreamsmk.tasks.prompting.templates import template_columns
+from dreamsmk.tasks.prompting.templates import reads
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "extract", "plan", "reads", "rows"]
 
 INSTRUCTION = "Extract the fields from the input. Use only what it says."
 
@@ -43,26 +45,11 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     return {"table": beside_columns(params, inputs.get("table"), field_names(params, inputs))}
 
 
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
-# Any: JSON.
-def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Returns the columns that the template reads."""
-    return template_columns(params, files)
-
-
 def _ask(context: Context) -> tuple[Asked, ReplySchema]:
     params, schema = context.params, read_reply_schema(context)
     if schema is None:
         raise _missing()
-    instruction = INSTRUCTION
-    if params["instruction"] is not None or context.inputs.get("instruction"):
-        instruction = read_instruction(context)
-    prompts = instructed(read_inputs(context), params, instruction)
+    prompts = instructed(read_inputs(context), params, given_instruction(context) or INSTRUCTION)
     return ask(context.model(params["model"]), params, prompts, schema=schema), schema
 
 

@@ -7,7 +7,6 @@ left out or kept, as `unread` says, and is counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import SettingsError
@@ -19,7 +18,9 @@ from dreamsmk.tasks.judging.forms import Form
 from dreamsmk.tasks.judging.verdicts import Choice
 from dreamsmk.tasks.prompting.inputs import check_inputs, instructed, read_inputs
 from dreamsmk.tasks.prompting.instruction import read_instruction
-from dreamsmk.tasks.prompting.templates import template_columns
+from dreamsmk.tasks.prompting.templates import reads
+
+__all__ = ["columns", "filter_with_prompt", "plan", "reads", "rows"]
 
 YES, NO = "yes", "no"
 # A name that no column of a user's has.
@@ -61,12 +62,6 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
 def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
     """Returns the number of rows, which only a table without rows knows before."""
     return {"table": 0 if inputs.get("table") == 0 else None}
-
-
-# Any: JSON.
-def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Returns the columns that the template reads."""
-    return template_columns(params, files)
 
 
 def _ask(context: Context) -> tuple[Asked, Form]:

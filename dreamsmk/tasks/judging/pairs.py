@@ -9,7 +9,7 @@ disagree the verdict is a tie, and `is_agreed` is false. What cannot be read is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from dreamsmk.tasks.judging.beside import Verdicts, beside_columns, write_beside
 from dreamsmk.tasks.judging.forms import Form
 from dreamsmk.tasks.judging.verdicts import Choice
 from dreamsmk.tasks.prompting.generations import read_texts
-from dreamsmk.tasks.prompting.instruction import read_instruction
+from dreamsmk.tasks.prompting.instruction import given_instruction
 
 A, B, TIE = "a", "b", "tie"
 JUDGEMENT, IS_SWAPPED, IS_AGREED = "judgement", "is_swapped", "is_agreed"
@@ -91,9 +91,7 @@ def judge_pairs(context: Context) -> None:
 def ask_pairs(context: Context) -> tuple[Asked, Form, Pairs]:
     """Returns what a model is asked about the pairs of a job."""
     params, pairs = context.params, Pairs.of(context)
-    instruction = default_instruction(params)
-    if params["instruction"] is not None or context.inputs.get("instruction"):
-        instruction = read_instruction(context)
+    instruction = given_instruction(context) or default_instruction(params)
     reader = reader_of(params)
     form = Form.of(params, reader, {"enum": [words[0] for words in reader.words.values()]})
     prompts = []
@@ -105,8 +103,13 @@ def ask_pairs(context: Context) -> tuple[Asked, Form, Pairs]:
     return form.ask(context.model(params["model"]), params, prompts), form, pairs
 
 
+def plan(context: Context) -> Iterator[Asked]:
+    """Yields what the task would ask."""
+    yield ask_pairs(context)[0]
+
+
 # Any: JSON.
-def pair_columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
+def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table: those of the input, the judgement, and what is kept of the calls."""
     reader_of(params)
     added = [JUDGEMENT, IS_AGREED if params["both_orders"] else IS_SWAPPED]

@@ -7,7 +7,6 @@ be read has none (null): it comes last, whichever way the others are sorted, is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dreamsmk.errors import SettingsError
@@ -18,7 +17,9 @@ from dreamsmk.tasks.judging.forms import Form
 from dreamsmk.tasks.judging.verdicts import Score
 from dreamsmk.tasks.prompting.inputs import check_inputs, instructed, read_inputs
 from dreamsmk.tasks.prompting.instruction import read_instruction
-from dreamsmk.tasks.prompting.templates import template_columns
+from dreamsmk.tasks.prompting.templates import reads
+
+__all__ = ["columns", "plan", "rank_with_prompt", "reads", "rows"]
 
 SCORE = "score"
 
@@ -65,12 +66,6 @@ def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[st
     """Returns the number of rows, which is not known before where there is a threshold."""
     have = inputs.get("table")
     return {"table": have if params["threshold"] is None or have == 0 else None}
-
-
-# Any: JSON.
-def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Returns the columns that the template reads."""
-    return template_columns(params, files)
 
 
 def _ask(context: Context) -> tuple[Asked, Form]:

@@ -7,7 +7,6 @@ asked for. Several ratings of a row are samples of one prompt, each kept for eve
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError
@@ -16,13 +15,17 @@ from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.judging.beside import Verdicts, beside_columns, write_beside
 from dreamsmk.tasks.judging.forms import schema_of
 from dreamsmk.tasks.prompting.asking import ask
-from dreamsmk.tasks.prompting.data_from_prompt import TEMPERATURE
 from dreamsmk.tasks.prompting.inputs import check_inputs, instructed, read_inputs
+from dreamsmk.tasks.prompting.instruction import read_words
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema
-from dreamsmk.tasks.prompting.templates import template_columns
+from dreamsmk.tasks.prompting.sampling import TEMPERATURE, varied
+from dreamsmk.tasks.prompting.templates import reads
+from dreamsmk.tasks.unchanged import rows
 
 if TYPE_CHECKING:
     import polars as pl
+
+__all__ = ["columns", "plan", "rate", "reads", "rows"]
 
 RATING, EXPLANATION = "rating", "explanation"
 RATINGS, EXPLANATIONS = "ratings", "explanations"
@@ -59,18 +62,6 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     return {"table": beside_columns(params, inputs.get("table"), list(_types(params)))}
 
 
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
-# Any: JSON.
-def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Returns the columns that the template reads."""
-    return template_columns(params, files)
-
-
 def _ask(context: Context) -> tuple[Asked, ReplySchema]:
     params, samples = context.params, context.params["samples"]
     low, high = _scale(params)
@@ -78,9 +69,8 @@ def _ask(context: Context) -> tuple[Asked, ReplySchema]:
     properties: dict[str, Any] = {EXPLANATION: {"type": "string"}} if params["explanation"] else {}
     properties[RATING] = {"type": "integer", "minimum": low, "maximum": high}
     prompts = instructed(read_inputs(context), params, _instruction(context, low, high))
-    model, sampling = context.model(params["model"]), {}
-    if samples > 1 and params["temperature"] is None and model.spec.temperature is None:
-        sampling = context.facts["sampling"] = {"temperature": TEMPERATURE}
+    model = context.model(params["model"])
+    sampling = varied(context, model, TEMPERATURE) if samples > 1 else {}
     schema = schema_of(properties)
     repeated = [prompt for prompt in prompts for _ in range(samples)]
     numbers = [number for _ in prompts for number in range(samples)]
@@ -93,19 +83,12 @@ def _instruction(context: Context, low: int, high: int) -> str:
         raise SettingsError("the rubric is given both as a parameter and as a file", where="params.rubric")
     rubric = params["rubric"]
     if files:
-        rubric = _read(files[0])
+        rubric = read_words(files[0], "rubric")
         context.facts.setdefault("prompts", {})["rubric"] = rubric.strip()
     asked = params["instruction"] or "Rate the input."
     explained = " Explain the rating first." if params["explanation"] else ""
     parts = [f"{asked.strip()} The rating is a whole number from {low} to {high}.{explained}"]
     return "\n\n".join([*parts, *([f"Rubric:\n{rubric.strip()}"] if rubric else [])])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as exc:
-        raise SettingsError("the rubric is not UTF-8 text", where=str(path), hint="save it as UTF-8") from exc
 
 
 # Any: JSON.

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import MissingExtra, StoreError
 from dreamsmk.tasks.models.wheel import WheelFile, fetch
-from dreamsmk.tasks.training.model_folder import make_readable
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.model_folder import make_readable
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from dreamsmk.tasks.context import Context

@@ -14,7 +14,7 @@ from typing import Any
 
 from dreamsmk.errors import SettingsError, StoreError
 from dreamsmk.tasks.models.local_model import LocalModel
-from dreamsmk.tasks.training.model_folder import make_readable
+from dreamsmk.tasks.training.frame.model_folder import make_readable
 
 MODULES = "modules.json"
 """Says which modules an embedding model of sentence-transformers is made of."""

@@ -19,6 +19,9 @@ from dreamsmk.tasks.prompting.generations import generation_columns, write_gener
 from dreamsmk.tasks.prompting.inputs import read_carried
 from dreamsmk.tasks.prompting.sampling import sampling_of
 from dreamsmk.tasks.prompting.templates import ROW, Template, rows_of
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["chat", "columns", "plan", "reads", "rows"]
 
 MESSAGES = "messages"
 _OF_REPLIES = (REPLIES, REPLY)
@@ -43,12 +46,6 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
         if have is not None:
             turn.check(have, _known(params, number))
     return {"table": generation_columns(params, [*params["carry"], MESSAGES])}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
 
 
 # Any: JSON.

@@ -15,10 +15,10 @@ from dreamsmk.errors import SettingsError
 from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.attributes import attribute_types, check_names, combinations, instruction_of
-from dreamsmk.tasks.prompting.data_from_prompt import TEMPERATURE
 from dreamsmk.tasks.prompting.generations import generation_columns, write_generations
 from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
+from dreamsmk.tasks.prompting.sampling import TEMPERATURE, varied
 from dreamsmk.tasks.prompting.templates import Template, read_template
 
 
@@ -80,9 +80,7 @@ def _ask(context: Context, chosen: Sequence[Mapping[str, Any]]) -> tuple[Asked, 
     check_names(instruction, list(chosen[0]), "the instruction")
     prompts = [instruction.render(combination, where=f"row {row}") for row, combination in enumerate(chosen)]
     model = context.model(params["model"])
-    sampling = {}
-    if params["temperature"] is None and model.spec.temperature is None:
-        sampling = context.facts["sampling"] = {"temperature": TEMPERATURE}
+    sampling = varied(context, model, TEMPERATURE)
     return ask(model, params, prompts, schema=schema, samples=_occurrences(prompts), **sampling), schema
 
 

@@ -14,9 +14,7 @@ from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.generations import generation_columns, write_generations
 from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
-
-# Samples of one prompt are meant to differ; a model that samples greedily would write n times the same.
-TEMPERATURE = 1.0
+from dreamsmk.tasks.prompting.sampling import TEMPERATURE, varied
 
 
 def data_from_prompt(context: Context) -> None:
@@ -46,8 +44,5 @@ def _ask(context: Context) -> tuple[Asked, ReplySchema | None]:
     params = context.params
     instruction, schema = read_instruction(context), read_reply_schema(context)
     model = context.model(params["model"])
-    n = params["n"]
-    sampling = {}
-    if params["temperature"] is None and model.spec.temperature is None:
-        sampling = context.facts["sampling"] = {"temperature": TEMPERATURE}
+    n, sampling = params["n"], varied(context, model, TEMPERATURE)
     return ask(model, params, [instruction] * n, schema=schema, samples=range(n), **sampling), schema

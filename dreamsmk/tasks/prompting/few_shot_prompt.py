@@ -15,9 +15,12 @@ from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.budget import ExampleBudget
 from dreamsmk.tasks.prompting.generations import generation_columns, read_texts, write_generations
 from dreamsmk.tasks.prompting.inputs import read_carried
-from dreamsmk.tasks.prompting.instruction import read_instruction
+from dreamsmk.tasks.prompting.instruction import given_instruction
 from dreamsmk.tasks.prompting.layout import few_shot_parts
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "few_shot_prompt", "plan", "rows"]
 
 INPUTS = "inputs"
 
@@ -41,21 +44,12 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     return {"table": generation_columns(params, [*params["carry"], INPUTS], field_names(params, inputs))}
 
 
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
 def _ask(context: Context, texts: Sequence[str]) -> tuple[Asked, ReplySchema | None]:
     params, schema, table = context.params, read_reply_schema(context), context.input("examples")
     pairs = zip(read_texts(table, params["input_examples"]), read_texts(table, params["output_examples"]), strict=True)
-    instruction = None
-    if params["instruction"] is not None or context.inputs.get("instruction"):
-        instruction = read_instruction(context)
     parts = few_shot_parts(
         list(pairs),
-        instruction,
+        given_instruction(context),
         input_label=params["input_label"],
         output_label=params["output_label"],
         separator=params["separator"],

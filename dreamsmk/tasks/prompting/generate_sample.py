@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dreamsmk.errors import SettingsError
 from dreamsmk.requests import Response
 from dreamsmk.tables import TableWriter
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.naming import distinct
 from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.generations import FAILURE, failure_text, read_texts
-from dreamsmk.tasks.prompting.layout import process_prompt
+from dreamsmk.tasks.prompting.inputs import instructed
 from dreamsmk.tasks.prompting.reply_schema import field_names, read_reply_schema
 
 
@@ -61,21 +61,12 @@ def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[st
 
 
 def _first_texts(context: Context, column: str) -> list[str]:
-    return read_texts(context.input(), column)[: context.params["n"]]
+    return read_texts(context.input(), column, rows=context.params["n"])
 
 
 def _ask(context: Context, texts: Sequence[str]) -> Iterator[Asked]:
     params, schema = context.params, read_reply_schema(context)
-    prompts = [
-        process_prompt(
-            text,
-            params["instruction"],
-            input_label=params["input_label"],
-            instruction_label=params["instruction_label"],
-            separator=params["separator"],
-        )
-        for text in texts
-    ]
+    prompts = instructed(texts, params, params["instruction"])
     for alias in params["models"].values():
         yield ask(context.model(alias), params, prompts, schema=schema)
 
@@ -84,6 +75,4 @@ def _names(params: Mapping[str, Any]) -> list[str]:
     names = [name for name in (params["inputs"], params["outputs"]) if name is not None] + list(params["models"])
     if params["max_failures"]:
         names.append(FAILURE)
-    if len(set(names)) < len(names):
-        raise SettingsError("two columns get the same name", where="models", hint=f"the columns would be {names}")
-    return names
+    return distinct(names, where="models")

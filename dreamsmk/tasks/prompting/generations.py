@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.errors import SettingsError, TableError, nearest
+from dreamsmk.errors import SettingsError, TableError
 from dreamsmk.requests import Failure, Response
-from dreamsmk.tables import TableWriter, read_table, require_columns
+from dreamsmk.tables import TableWriter, require_columns, scan_table
+from dreamsmk.tables.sources import reading
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.naming import renamed
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema
 
 if TYPE_CHECKING:
@@ -43,24 +45,28 @@ def generation_columns(
     Returns:
         The names; None where they are not known yet.
     """
-    if "logprobs" in params["keep"] and params["logprobs"] is None:
-        hint = "give logprobs, 0 for those of the tokens of the reply alone"
-        raise SettingsError("no log probabilities are asked for that could be kept", where="keep", hint=hint)
+    kept = kept_names(params)
     if fields is None:
         return None
-    columns = [*leading, *(name for name in KEPT if name in params["keep"]), *fields]
+    columns = [*leading, *kept, *fields]
     if not fields or GENERATIONS in params["keep"]:
         columns.append(GENERATIONS)
     if params["max_failures"]:
         columns.append(FAILURE)
-    renamed = params["columns"]
-    for name in renamed:
-        if name not in columns:
-            raise SettingsError(f"there is no column {name!r} to rename", where="columns", hint=nearest(name, columns))
-    names = [renamed.get(name, name) for name in columns]
-    if len(set(names)) < len(names):
-        raise SettingsError("two columns get the same name", where="columns", hint=f"the columns would be {names}")
-    return names
+    return renamed(columns, params)
+
+
+# Any: JSON.
+def kept_names(params: Mapping[str, Any]) -> list[str]:
+    """Returns what the parameter `keep` asks for beside the text of a reply, in the order of the columns.
+
+    Raises:
+        SettingsError: Log probabilities are to be kept, and none are asked for.
+    """
+    if "logprobs" in params["keep"] and params["logprobs"] is None:
+        hint = "give logprobs, 0 for those of the tokens of the reply alone"
+        raise SettingsError("no log probabilities are asked for that could be kept", where="keep", hint=hint)
+    return [name for name in KEPT if name in params["keep"]]
 
 
 # Any: cells.
@@ -104,8 +110,13 @@ def failure_text(outcome: Response | Failure) -> str | None:
     return f"{outcome.kind}: {outcome.reason}" if isinstance(outcome, Failure) else None
 
 
-def read_texts(path: Path, column: str) -> list[str]:
+def read_texts(path: Path, column: str, *, rows: int | None = None) -> list[str]:
     """Returns a column of texts; numbers are written out.
+
+    Args:
+        path: The table.
+        column: The column.
+        rows: How many rows are read from the start; None for all.
 
     Raises:
         TableError: There is no such column, it holds no texts, or a row is null.
@@ -113,18 +124,27 @@ def read_texts(path: Path, column: str) -> list[str]:
     import polars
 
     require_columns(path, [column])
-    values = read_table(path, columns=[column])[column]
-    if values.dtype.is_nested() or values.dtype in (polars.Binary, polars.Object):
+    frame = scan_table(path).select(column)
+    with reading(path):
+        values = (frame if rows is None else frame.head(rows)).collect()[column]
+    if not is_text(values.dtype):
         raise TableError(f"the column {column!r} is of type {values.dtype}, not text", where=str(path))
     if values.null_count():
-        rows = values.is_null().arg_true().head(3).to_list()
+        empty = values.is_null().arg_true().head(3).to_list()
         raise TableError(
             f"the column {column!r} has {values.null_count()} empty cells",
-            where=f"{path}, row {', '.join(str(row) for row in rows)} (from 0)",
+            where=f"{path}, row {', '.join(str(row) for row in empty)} (from 0)",
             hint="fill or drop these rows before they are put to a model",
         )
     texts: list[str] = values.cast(polars.String).to_list()
     return texts
+
+
+def is_text(dtype: pl.DataType) -> bool:
+    """Says whether the cells of a column can be written out as texts."""
+    import polars
+
+    return not dtype.is_nested() and dtype not in (polars.Binary, polars.Duration, polars.Object)
 
 
 def reply_types(schema: ReplySchema | None) -> dict[str, str | pl.DataType]:

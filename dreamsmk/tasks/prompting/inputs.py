@@ -51,8 +51,8 @@ def read_carried(context: Context) -> dict[str, Any]:
 
 
 # Any: JSON.
-def instructed(texts: Sequence[str], params: Mapping[str, Any], instruction: str) -> list[str]:
-    """Returns the prompt of each text: the layout of `process_with_prompt`, with the parameters that set it."""
+def instructed(texts: Sequence[str], params: Mapping[str, Any], instruction: str | None) -> list[str]:
+    """Returns the prompt of each text: the layout of `process_prompt`, with the parameters that set it."""
     return [
         process_prompt(
             text,

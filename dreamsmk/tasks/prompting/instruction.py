@@ -1,4 +1,4 @@
-"""The words that a prompting task puts to the model: a parameter, or a text file that is an input."""
+"""The words that a task puts to the model: a parameter, or a text file that is an input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_instruction(context: Context) -> str:
             where="instruction",
             hint="give params: instruction=… or input: instruction=…",
         )
-    text = _read(files[0]) if files else str(written)
+    text = read_words(files[0], "instruction") if files else str(written)
     if not text.strip():
         raise SettingsError("the instruction is empty", where=str(files[0]) if files else "params.instruction")
     if files:
@@ -31,8 +31,21 @@ def read_instruction(context: Context) -> str:
     return text.strip()
 
 
-def _read(path: Path) -> str:
+def given_instruction(context: Context) -> str | None:
+    """Returns the instruction, where there is one; see `read_instruction`."""
+    is_given = context.params["instruction"] is not None or context.inputs.get("instruction")
+    return read_instruction(context) if is_given else None
+
+
+def read_words(path: Path, name: str) -> str:
+    """Returns the text of a file; `name` is what messages call it.
+
+    Raises:
+        SettingsError: It cannot be read, or is not UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise SettingsError(f"the {name} cannot be read: {exc.strerror or exc}", where=str(path)) from exc
     except UnicodeDecodeError as exc:
-        raise SettingsError("the instruction is not UTF-8 text", where=str(path), hint="save it as UTF-8") from exc
+        raise SettingsError(f"the {name} is not UTF-8 text", where=str(path), hint="save it as UTF-8") from exc

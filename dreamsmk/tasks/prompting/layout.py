@@ -36,10 +36,11 @@ def process_prompt(
     """
     if instruction is None:
         return text
-    return f"{_labelled(input_label, text)}{separator}{_labelled(instruction_label, instruction)}"
+    return f"{labelled(input_label, text)}{separator}{labelled(instruction_label, instruction)}"
 
 
-def _labelled(label: str | None, text: str) -> str:
+def labelled(label: str | None, text: str) -> str:
+    """Returns a text with a label and a space before it; no label drops the space too."""
     return f"{label} {text}" if label else text
 
 
@@ -60,7 +61,7 @@ class FewShotParts:
 
     def tail(self, text: str) -> str:
         """Returns the input and the label that the model goes on after; a space after it would be a token."""
-        return f"{_labelled(self.input_label, text)}{self.separator}{self.output_label or ''}"
+        return f"{labelled(self.input_label, text)}{self.separator}{self.output_label or ''}"
 
 
 def few_shot_parts(
@@ -84,7 +85,7 @@ def few_shot_parts(
         separator: What stands between everything.
     """
     examples = [
-        f"{_labelled(input_label, given)}{separator}{_labelled(output_label, wanted)}{separator}"
+        f"{labelled(input_label, given)}{separator}{labelled(output_label, wanted)}{separator}"
         for given, wanted in pairs
     ]
     head = f"{instruction}{separator}" if instruction else ""

@@ -15,6 +15,9 @@ from dreamsmk.tasks.prompting.images import read_images
 from dreamsmk.tasks.prompting.inputs import instructed
 from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "plan", "process_with_prompt", "rows"]
 
 INPUTS = "inputs"
 
@@ -35,12 +38,6 @@ def plan(context: Context) -> Iterator[Asked]:
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table."""
     return {"table": generation_columns(params, [INPUTS], field_names(params, inputs))}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
 
 
 def _ask(context: Context, texts: Sequence[str]) -> tuple[Asked, ReplySchema | None]:

@@ -6,8 +6,8 @@ prompts share one.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dreamsmk.tasks.context import Asked, Context
@@ -16,7 +16,10 @@ from dreamsmk.tasks.prompting.generations import generation_columns, write_gener
 from dreamsmk.tasks.prompting.images import read_images
 from dreamsmk.tasks.prompting.inputs import check_inputs, read_carried, read_inputs
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema, field_names, read_reply_schema
-from dreamsmk.tasks.prompting.templates import template_columns
+from dreamsmk.tasks.prompting.templates import reads
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "plan", "prompt", "reads", "rows"]
 
 PROMPTS = "prompts"
 
@@ -25,7 +28,7 @@ def prompt(context: Context) -> None:
     """Asks a model once for each row."""
     texts = read_inputs(context)
     asked, schema = _ask(context, texts)
-    # beside them, what `keep` calls prompts would be the same once more
+    context = dataclasses.replace(context, params=_without_prompts(context.params))
     write_generations(context, {**read_carried(context), PROMPTS: texts}, asked, schema)
 
 
@@ -38,19 +41,14 @@ def plan(context: Context) -> Iterator[Asked]:
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table."""
     check_inputs(params, inputs)
-    return {"table": generation_columns(params, [*params["carry"], PROMPTS], field_names(params, inputs))}
+    leading, fields = [*params["carry"], PROMPTS], field_names(params, inputs)
+    return {"table": generation_columns(_without_prompts(params), leading, fields)}
 
 
 # Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
-# Any: JSON.
-def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Returns the columns that the template reads."""
-    return template_columns(params, files)
+def _without_prompts(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters without what `keep` calls prompts: this rule has them as a column in any case."""
+    return {**params, "keep": [name for name in params["keep"] if name != PROMPTS]}
 
 
 def _ask(context: Context, texts: Sequence[str]) -> tuple[Asked, ReplySchema | None]:

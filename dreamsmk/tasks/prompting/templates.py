@@ -8,7 +8,6 @@ silence. Columns are used by their names, or as `row["a name with spaces"]`. Tex
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from dreamsmk.errors import SettingsError, TableError, nearest
 from dreamsmk.tables import column_names
 from dreamsmk.tasks.batches import batches_of, bounded_batch_rows
 from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.prompting.instruction import read_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 ROLE = "template"
 # The whole row, by column.
 ROW = "row"
-# What makes something else each time.
-_RANDOM_GLOBALS = ("lipsum",)
-_RANDOM_FILTERS = ("random",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +36,13 @@ class Template:
     Attributes:
         where: What messages call it.
         names: The names that it uses and does not define itself, sorted.
+        functions: Those of Jinja's functions that it uses, such as `range`, sorted.
     """
 
     text: str
     where: str
     names: tuple[str, ...]
+    functions: tuple[str, ...]
     _compiled: Compiled
 
     @classmethod
@@ -53,7 +52,7 @@ class Template:
         Raises:
             SettingsError: It is empty, or no Jinja2.
         """
-        from jinja2 import meta
+        from jinja2 import meta, nodes
         from jinja2.exceptions import TemplateError
 
         text = text.strip()
@@ -61,8 +60,10 @@ class Template:
             raise SettingsError("the template is empty", where=where)
         environment = _environment()
         try:
-            names = meta.find_undeclared_variables(environment.parse(text)) - set(environment.globals)
-            return cls(text, where, tuple(sorted(names)), environment.from_string(text))
+            tree = environment.parse(text)
+            names = meta.find_undeclared_variables(tree)
+            functions = {name.name for name in tree.find_all(nodes.Name)} & set(environment.globals)
+            return cls(text, where, tuple(sorted(names)), tuple(sorted(functions)), environment.from_string(text))
         except TemplateError as exc:
             line = getattr(exc, "lineno", None)
             place = f"{where}, line {line}" if line else where
@@ -73,7 +74,14 @@ class Template:
         return [name for name in self.names if name != ROW and name not in set(also)]
 
     def check(self, columns: Sequence[str], also: Iterable[str] = ()) -> None:
-        """Raises `TableError` where it names a column that the table does not have."""
+        """Raises `TableError` where it names a column that the table does not have, or what may be a function too."""
+        for name in self.functions:
+            if name in columns:
+                raise TableError(
+                    f"the template uses {name!r}, which is a function of Jinja and a column of the table",
+                    where=self.where,
+                    hint=f'write row["{name}"] for the column, or rename it',
+                )
         for name in self.columns(also):
             if name not in columns:
                 raise TableError(
@@ -95,9 +103,11 @@ class Template:
         """
         from jinja2.exceptions import TemplateError
 
-        values = row if ROW in row else {ROW: row, **row}
+        from dreamsmk.tasks.prompting.template_values import value_of
+
+        values = value_of(row)
         try:
-            return self._compiled.render(values)
+            return self._compiled.render(values if ROW in values else {ROW: values, **values})
         # what an expression in a template may come to over the values of a row
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as exc:
             words = " ".join(str(exc).split()) or type(exc).__name__
@@ -115,7 +125,7 @@ def read_template(context: Context, name: str = ROLE) -> Template | None:
         raise SettingsError(f"the {name} is given both as a parameter and as a file", where=name)
     if not files:
         return None if written is None else Template.of(written, where=f"params.{name}")
-    template = Template.of(_read(files[0]), where=str(files[0]))
+    template = Template.of(read_words(files[0], name), where=str(files[0]))
     context.facts.setdefault("prompts", {})[name] = template.text
     return template
 
@@ -149,16 +159,10 @@ def rows_of(table: Path, columns: Sequence[str] | None = None) -> Iterator[tuple
 
 
 # Any: JSON.
-def template_columns(
-    params: Mapping[str, Any], files: Mapping[str, Path], names: Iterable[str] = (ROLE,)
-) -> dict[str, list[str]]:
-    """Returns the columns that templates of a rule read, by input role: the hook `reads` of the rule's module."""
-    columns: list[str] = []
-    for name in names:
-        text = _read(files[name]) if name in files else params.get(name)
-        if text is not None:
-            columns += Template.of(text, where=name).columns()
-    return {"table": list(dict.fromkeys(columns))}
+def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Returns the columns that the template of a rule reads; the hook of that name of the rule's module."""
+    text = read_words(files[ROLE], ROLE) if ROLE in files else params.get(ROLE)
+    return {"table": [] if text is None else Template.of(text, where=ROLE).columns()}
 
 
 # Any: JSON.
@@ -172,37 +176,6 @@ def check_template(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str]
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from dreamsmk.tasks.prompting.template_values import environment
 
-    # prompts are text, not HTML: nothing in them is escaped
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, finalize=_written)
-    for name in _RANDOM_GLOBALS:
-        del environment.globals[name]
-    for name in _RANDOM_FILTERS:
-        del environment.filters[name]
-    environment.filters["tojson"] = _json
-    return environment
-
-
-# Any: whatever an expression comes to.
-def _written(value: Any) -> Any:
-    if value is None:
-        raise TypeError("a null would be written out; use default or if for rows without a value")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (bytes, bytearray)):
-        raise TypeError("bytes are no text")
-    return _json(value) if isinstance(value, (list, tuple, dict)) else value
-
-
-# Any: as above.
-def _json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError("the template is not UTF-8 text that can be read", where=str(path)) from exc
+    return environment()

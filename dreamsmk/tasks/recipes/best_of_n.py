@@ -6,17 +6,15 @@ never the best; a row without any other fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dreamsmk.requests import Response
 from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.prompting.generations import GENERATIONS
 from dreamsmk.tasks.prompting.inputs import check_inputs, read_carried, read_inputs
-from dreamsmk.tasks.prompting.templates import template_columns
-from dreamsmk.tasks.recipes.made_rows import MadeRows, check_failed
+from dreamsmk.tasks.prompting.templates import reads
+from dreamsmk.tasks.recipes.made_rows import FailedRows, MadeRows, write_made
 from dreamsmk.tasks.recipes.passes import Passes
 from dreamsmk.tasks.recipes.samples import (
     INPUTS,
@@ -26,37 +24,28 @@ from dreamsmk.tasks.recipes.samples import (
     lenient,
     row_prompts,
     sample_columns,
-    samples_by_row,
+    sampled_rows,
 )
 from dreamsmk.tasks.recipes.scoring import ask_judge, judged_scores, scorer_of, way_of
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["best_of_n", "columns", "plan", "reads", "rows"]
 
 TEMPERATURE = 1.0
 HINT = "look at the scores with max_failures and all=True, or make the rubric clearer"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What was sampled for one row, and how good each is; None without a score."""
-
-    text: str
-    samples: list[Outcome]
-    scores: list[float | None]
-
-    @property
-    def best(self) -> int | None:
-        """The index of the best sample."""
-        scored = [(score, -index) for index, score in enumerate(self.scores) if score is not None]
-        return -max(scored)[1] if scored else None
-
-
 def best_of_n(context: Context) -> None:
     """Samples n replies a row and keeps the best."""
-    way_of(context.params)
-    texts = read_inputs(context)
+    way, texts = way_of(context.params), read_inputs(context)
     prompts = row_prompts(context, texts)
-    samples = list(samples_by_row(context, ask_samples(context, prompts, temperature=TEMPERATURE)))
-    scores = _scores(context, prompts, samples)
-    _write(context, [Row(*made) for made in zip(texts, samples, scores, strict=True)], prompts)
+    samples: Iterable[list[list[Outcome]]] = sampled_rows(
+        context, ask_samples(context, prompts, temperature=TEMPERATURE)
+    )
+    if way == "judge":
+        # one model at a time: all is written before anything is judged
+        samples = [[row for rows in samples for row in rows]]
+    write_made(context, _names(context.params), _made(context, texts, prompts, samples))
 
 
 def plan(context: Context) -> Iterator[Asked]:
@@ -78,18 +67,6 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     check_inputs(params, inputs)
     way_of(params)
     return {"table": _names(params)}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
-# Any: JSON.
-def reads(params: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Returns the columns that the template reads."""
-    return template_columns(params, files)
 
 
 # Any: JSON.
@@ -118,28 +95,42 @@ def _scores(context: Context, prompts: Sequence[str], samples: Sequence[list[Out
     return [[by_place.get((row, sample)) for sample in range(len(outcomes))] for row, outcomes in enumerate(samples)]
 
 
-def _write(context: Context, made: Sequence[Row], prompts: Sequence[str]) -> None:
+def _made(
+    context: Context, texts: Sequence[str], prompts: Sequence[str], samples: Iterable[list[list[Outcome]]]
+) -> Iterator[MadeRows]:
+    """Yields the rows of the table."""
     import polars
 
-    best = [row.best for row in made]
-    outcomes = [
-        row.samples[index] if index is not None else first_failure(row.samples, "no sample has a score")
-        for row, index in zip(made, best, strict=True)
-    ]
-    check_failed(outcomes, context.params["max_failures"], hint=HINT)
-    texts = [[each.text if isinstance(each, Response) else None for each in row.samples] for row in made]
-    # Any: cells.
-    columns_made: dict[str, Sequence[Any]] = {
-        INPUTS: [row.text for row in made],
-        "score": [None if index is None else row.scores[index] for row, index in zip(made, best, strict=True)],
-        "sample": best,
-        "candidates": texts,
-        "scores": [row.scores for row in made],
-    }
+    carried, failed = read_carried(context), FailedRows()
     types = {
         "score": polars.Float64(),
         "sample": polars.Int64(),
         "candidates": polars.List(polars.String()),
         "scores": polars.List(polars.Float64()),
     }
-    MadeRows(read_carried(context) | columns_made, types, outcomes, prompts).write(context, _names(context.params))
+    for written in samples:
+        part = slice(failed.rows, failed.rows + len(written))
+        scores = _scores(context, prompts[part], written)
+        best = [_best(row) for row in scores]
+        outcomes = [
+            row[index] if index is not None else first_failure(row, "no sample has a score")
+            for row, index in zip(written, best, strict=True)
+        ]
+        failed.add(outcomes)
+        # Any: cells.
+        columns_made: dict[str, Sequence[Any]] = {
+            INPUTS: texts[part],
+            "score": [None if index is None else row[index] for row, index in zip(scores, best, strict=True)],
+            "sample": best,
+            "candidates": [[each.text if isinstance(each, Response) else None for each in row] for row in written],
+            "scores": scores,
+        }
+        columns_made |= {name: column[part] for name, column in carried.items()}
+        yield MadeRows(columns_made, types, outcomes, prompts[part])
+    failed.check(context.params["max_failures"], hint=HINT)
+
+
+def _best(scores: Sequence[float | None]) -> int | None:
+    """Returns the index of the first of the highest scores; None where there is none."""
+    scored = [(score, -index) for index, score in enumerate(scores) if score is not None]
+    return -max(scored)[1] if scored else None

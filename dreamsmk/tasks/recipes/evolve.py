@@ -22,7 +22,7 @@ from dreamsmk.tasks.prompting.inputs import read_carried
 from dreamsmk.tasks.recipes.drawing import drawn_item
 from dreamsmk.tasks.recipes.elimination import Fault, fault_of
 from dreamsmk.tasks.recipes.evolution_prompts import OPERATIONS, comparison_prompt, evolution_prompt, says_same
-from dreamsmk.tasks.recipes.made_rows import MadeRows
+from dreamsmk.tasks.recipes.made_rows import MadeRows, write_made
 from dreamsmk.tasks.recipes.passes import Passes, judge_params
 
 COLUMNS = ("instruction", "round", "operation", "parent")
@@ -175,9 +175,7 @@ def _write(context: Context, lines: Sequence[Line]) -> None:
     assert names is not None
     rounds = [row for row, line in enumerate(lines) for _ in line.steps]
     carried = {name: column.gather(rounds) for name, column in read_carried(context).items()}
-    rows_made = MadeRows(
-        carried | columns_made, {"round": polars.Int64()}, outcomes, [step.prompt for _, _, step in steps]
-    )
-    rows_made.write(context, names)
+    prompts = [step.prompt for _, _, step in steps]
+    write_made(context, names, [MadeRows(carried | columns_made, {"round": polars.Int64()}, outcomes, prompts)])
     eliminated = Counter(step.fault for _, _, step in steps if step.fault is not None)
     context.facts["eliminated"] = dict(sorted(eliminated.items()))

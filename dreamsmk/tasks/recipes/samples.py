@@ -7,6 +7,8 @@ samples pay for the new ones alone.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +18,8 @@ from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.generations import generation_columns
 from dreamsmk.tasks.prompting.inputs import instructed
 from dreamsmk.tasks.prompting.reply_schema import ReplySchema
-from dreamsmk.tasks.recipes.passes import Passes
+from dreamsmk.tasks.prompting.sampling import varied
+from dreamsmk.tasks.recipes.made_rows import BATCH_ROWS
 
 Outcome = Response | Failure
 INPUTS = "inputs"
@@ -24,8 +27,7 @@ INPUTS = "inputs"
 
 def row_prompts(context: Context, texts: Sequence[str]) -> list[str]:
     """Returns what the model is asked for each row; the text itself where there is no instruction."""
-    instruction = context.params["instruction"]
-    return list(texts) if instruction is None else instructed(texts, context.params, instruction)
+    return instructed(texts, context.params, context.params["instruction"])
 
 
 # Any: JSON.
@@ -50,26 +52,29 @@ def ask_samples(
     """
     params, n = context.params, context.params["n"]
     model = context.model(params["model"])
-    sampling = {}
-    if params["temperature"] is None and model.spec.temperature is None:
-        sampling = context.facts["sampling"] = {"temperature": temperature}
+    sampling = varied(context, model, temperature)
     repeated = [prompt for prompt in prompts for _ in range(n)]
     samples = (sample for _ in prompts for sample in range(n))
     return ask(model, {"repairs": 0, **params}, repeated, schema=schema, samples=samples, **sampling)
 
 
-def samples_by_row(context: Context, asked: Asked) -> Iterator[list[Outcome]]:
-    """Yields the samples of each row.
+def sampled_rows(context: Context, asked: Asked) -> Iterator[list[list[Outcome]]]:
+    """Yields the samples of each row, some thousand rows at once; without rows an empty list.
 
     A sample may fail where rows may: it is for the caller to say which rows have none that they can use.
 
     Raises:
         ProviderError: No row may fail, and a sample did.
     """
-    n = context.params["n"]
-    outcomes = Passes(lenient(context.params["max_failures"], len(asked.prompts))).outcomes(asked)
-    for start in range(0, len(outcomes), n):
-        yield outcomes[start : start + n]
+    n, allowed = context.params["n"], lenient(context.params["max_failures"], len(asked.prompts))
+    outcomes = dataclasses.replace(asked, max_failures=allowed).outcomes()
+    for first in itertools.count():
+        rows = [list(itertools.islice(outcomes, n)) for _ in range(BATCH_ROWS)]
+        found = [row for row in rows if row]
+        if found or first == 0:
+            yield found
+        if len(found) < BATCH_ROWS:
+            return
 
 
 def lenient(max_failures: float, calls: int) -> float:

@@ -23,9 +23,10 @@ from dreamsmk.tables import TableWriter
 from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.generations import generation_columns, read_texts
+from dreamsmk.tasks.prompting.sampling import varied
 from dreamsmk.tasks.recipes.drawing import drawn_places
 from dreamsmk.tasks.recipes.instruction_lists import Reason, fault_of_instruction, list_prompt, listed
-from dreamsmk.tasks.recipes.made_rows import MadeRows
+from dreamsmk.tasks.recipes.made_rows import MadeRows, write_made
 from dreamsmk.tasks.recipes.passes import Passes
 from dreamsmk.tasks.recipes.similarity import LikeTexts
 
@@ -171,9 +172,7 @@ def _round(context: Context, pool: Pool, number: int) -> tuple[list[int], Asked]
         shown.append([texts[place] for place in drawn_places(len(texts), len(texts), "order", *at)])
     prompts = [list_prompt(texts, params["per_call"]) for texts in shown]
     model = context.model(params["model"])
-    sampling = {}
-    if params["temperature"] is None and model.spec.temperature is None:
-        sampling = context.facts["sampling"] = {"temperature": TEMPERATURE}
+    sampling = varied(context, model, TEMPERATURE)
     # two calls may draw the same, and each is to be one of its own
     samples = range((number - 1) * len(prompts), number * len(prompts))
     asked = ask(model, {**params, "repairs": 0}, prompts, schema=None, samples=samples, **sampling)
@@ -212,7 +211,7 @@ def _write(context: Context, pool: Pool) -> None:
     taken = pool.taken[: context.params["n"]]
     types = {"similarity": polars.Float64(), "round": polars.Int64(), "call": polars.Int64()}
     replies, prompts = [each.written.reply for each in taken], [each.written.prompt for each in taken]
-    MadeRows(_cells(taken, COLUMNS), types, replies, prompts).write(context, _names(context.params))
+    write_made(context, _names(context.params), [MadeRows(_cells(taken, COLUMNS), types, replies, prompts)])
     rejected = [each for each in pool.found if each.reason is not None]
     if "rejected" in context.outputs:
         with TableWriter(context.output("rejected"), columns=REJECTED) as table:

@@ -14,11 +14,12 @@ from dreamsmk.requests import Failure
 from dreamsmk.tables import TableWriter, row_count, scan_table
 from dreamsmk.tasks.batches import batches_of
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.naming import widened
 from dreamsmk.tasks.prompting.generations import FAILURE, failure_text
-from dreamsmk.tasks.retrieval.naming import widened_columns
-from dreamsmk.tasks.retrieval.texts import BATCH_ROWS, Texts, counted_cut
+from dreamsmk.tasks.retrieval.texts import Texts, batch_rows, counted_cut
 from dreamsmk.tasks.retrieval.vector_column import holds_texts
 from dreamsmk.tasks.retrieval.vectors import VectorStream, ask_vectors, matrix_of
+from dreamsmk.tasks.unchanged import rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dreamsmk.tasks.retrieval.vectors import Matrix
+
+__all__ = ["columns", "cosine_similarity", "plan", "rows"]
 
 SIMILARITY = "similarity"
 _SIDES = ("a", "b")
@@ -37,7 +40,7 @@ def cosine_similarity(context: Context) -> None:
 
     params, source = context.params, context.input()
     types = dict(scan_table(source).collect_schema())
-    names = widened_columns(list(types), _added(params), params)
+    names = widened(list(types), _added(params), params)
     assert names is not None
     asked = _ask(context)
     stream = None if asked is None else VectorStream(counted_cut(asked.outcomes(), context.facts))
@@ -45,7 +48,7 @@ def cosine_similarity(context: Context) -> None:
     pairs, total, zeros = _Pairs(context, stream), row_count(source), 0
     added = {similarity: pl.Float32(), **dict.fromkeys(failure, pl.String())}
     with TableWriter(context.output(), columns=types | added) as table:
-        for frame in batches_of(source, BATCH_ROWS):
+        for frame in batches_of(source, batch_rows(source)):
             left, right, present, reasons = pairs.next(frame, table.rows)
             cosines, is_zero = _cosines(left, right)
             zeros += int((present & is_zero).sum())
@@ -70,13 +73,7 @@ def plan(context: Context) -> Iterator[Asked]:
 # Any: JSON.
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table, and the new ones after them."""
-    return {"table": widened_columns(inputs.get("table"), _added(params), params)}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
+    return {"table": widened(inputs.get("table"), _added(params), params)}
 
 
 # Any: JSON.

@@ -13,10 +13,13 @@ from typing import Any
 from dreamsmk.tables import TableWriter, scan_table
 from dreamsmk.tasks.batches import batches_of
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.naming import widened
 from dreamsmk.tasks.prompting.generations import FAILURE, failure_text
-from dreamsmk.tasks.retrieval.naming import widened_columns
-from dreamsmk.tasks.retrieval.texts import BATCH_ROWS, PROBE, Texts, counted_cut
+from dreamsmk.tasks.retrieval.texts import PROBE, Texts, batch_rows, counted_cut
 from dreamsmk.tasks.retrieval.vectors import VectorStream, ask_vectors
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "embed", "plan", "rows"]
 
 EMBEDDINGS = "embeddings"
 
@@ -27,7 +30,7 @@ def embed(context: Context) -> None:
 
     params, source = context.params, context.input()
     types = dict(scan_table(source).collect_schema())
-    names = widened_columns(list(types), _added(params), params)
+    names = widened(list(types), _added(params), params)
     assert names is not None
     asked = _ask(context)
     stream = VectorStream(counted_cut(asked.outcomes(), context.facts), params["dimensions"])
@@ -35,7 +38,7 @@ def embed(context: Context) -> None:
     vectors, *failure = names[len(types) :]
     added = {vectors: pl.Array(pl.Float32, dimensions), **dict.fromkeys(failure, pl.String())}
     with TableWriter(context.output(), columns=types | added) as table:
-        for frame in batches_of(source, BATCH_ROWS):
+        for frame in batches_of(source, batch_rows(source)):
             column, reasons = stream.next_column(vectors, frame[params["texts"]].is_not_null())
             said = [None if reason is None else failure_text(reason) for reason in reasons]
             table.write(frame.with_columns(column, *(pl.Series(name, said, dtype=pl.String) for name in failure)))
@@ -54,13 +57,7 @@ def plan(context: Context) -> Iterator[Asked]:
 # Any: JSON.
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table, and the new ones after them."""
-    return {"table": widened_columns(inputs.get("table"), _added(params), params)}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
+    return {"table": widened(inputs.get("table"), _added(params), params)}
 
 
 # Any: JSON.

@@ -12,8 +12,12 @@ from typing import Any
 
 from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.prompting.generations import read_texts
+from dreamsmk.tasks.prompting.instruction import given_instruction
 from dreamsmk.tasks.prompting.layout import few_shot_parts
-from dreamsmk.tasks.retrieval.shown import PromptParts, given_instruction, plan_shown, shown_columns, write_shown
+from dreamsmk.tasks.retrieval.shown import PromptParts, plan_shown, shown_columns, write_shown
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "few_shot_prompt_with_retrieval", "plan", "rows"]
 
 EXAMPLES = "examples"
 
@@ -38,12 +42,6 @@ def plan(context: Context) -> Iterator[Asked]:
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table."""
     return shown_columns(params, inputs)
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
 
 
 def _parts(context: Context, pairs: Sequence[tuple[str, str]]) -> PromptParts:

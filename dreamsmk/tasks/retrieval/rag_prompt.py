@@ -12,7 +12,12 @@ from typing import Any
 
 from dreamsmk.tasks.context import Asked, Context
 from dreamsmk.tasks.prompting.generations import read_texts
-from dreamsmk.tasks.retrieval.shown import PromptParts, given_instruction, plan_shown, shown_columns, write_shown
+from dreamsmk.tasks.prompting.instruction import given_instruction
+from dreamsmk.tasks.prompting.layout import labelled
+from dreamsmk.tasks.retrieval.shown import PromptParts, plan_shown, shown_columns, write_shown
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "plan", "rag_prompt", "rows"]
 
 CORPUS = "corpus"
 
@@ -34,12 +39,6 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     return shown_columns(params, inputs)
 
 
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
 def _parts(context: Context, documents: Sequence[str]) -> PromptParts:
     """Returns the parts of the prompts.
 
@@ -51,11 +50,7 @@ def _parts(context: Context, documents: Sequence[str]) -> PromptParts:
     head = "" if instruction is None else f"{instruction}{separator}"
 
     def tail(text: str, has_documents: bool) -> str:
-        return f"{separator if has_documents or head else ''}{_labelled(params['input_label'], text)}"
+        return f"{separator if has_documents or head else ''}{labelled(params['input_label'], text)}"
 
-    pieces = [f"{_labelled(params['document_label'], document)}{separator}" for document in documents]
+    pieces = [f"{labelled(params['document_label'], document)}{separator}" for document in documents]
     return PromptParts(head, pieces, tail)
-
-
-def _labelled(label: str | None, text: str) -> str:
-    return f"{label} {text}" if label else text

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dreamsmk.errors import SettingsError
 from dreamsmk.tables import TableWriter, read_table, require_columns, scan_table
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.naming import widened
 from dreamsmk.tasks.retrieval.lookup import Lookup
-from dreamsmk.tasks.retrieval.naming import widened_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,7 +29,7 @@ def retrieve(context: Context) -> None:
     params, corpus = context.params, context.input("corpus")
     require_columns(corpus, params["take"])
     types, of_corpus = dict(scan_table(context.input()).collect_schema()), dict(scan_table(corpus).collect_schema())
-    names = widened_columns(list(types), _added(params), params)
+    names = widened(list(types), _added(params), params)
     assert names is not None
     lookup = Lookup.of(context, params["queries"], "model")
     lookup.check_corpus(corpus)
@@ -60,7 +60,7 @@ def plan(context: Context) -> Iterator[Asked]:
 # Any: JSON.
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the queries, and the new ones after them."""
-    return {"table": widened_columns(inputs.get("table"), _added(params), params)}
+    return {"table": widened(inputs.get("table"), _added(params), params)}
 
 
 # Any: JSON.

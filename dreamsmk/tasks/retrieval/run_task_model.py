@@ -15,12 +15,15 @@ from dreamsmk.requests import Failure, Response
 from dreamsmk.tables import TableWriter, scan_table
 from dreamsmk.tasks.batches import batches_of
 from dreamsmk.tasks.context import Asked, Context
+from dreamsmk.tasks.naming import widened
 from dreamsmk.tasks.prompting.generations import FAILURE, failure_text
-from dreamsmk.tasks.retrieval.naming import widened_columns
-from dreamsmk.tasks.retrieval.texts import BATCH_ROWS, PROBE, Texts, ask_of_texts, counted_cut, refuse_cut
+from dreamsmk.tasks.retrieval.texts import PROBE, Texts, ask_of_texts, batch_rows, counted_cut, refuse_cut
+from dreamsmk.tasks.unchanged import rows
 
 if TYPE_CHECKING:
     import polars as pl
+
+__all__ = ["columns", "plan", "rows", "run_task_model"]
 
 LABEL, SCORES = "label", "scores"
 
@@ -29,12 +32,12 @@ def run_task_model(context: Context) -> None:
     """Asks a classifier about each text, and writes what it says beside the texts."""
     params, source = context.params, context.input()
     types = dict(scan_table(source).collect_schema())
-    names = widened_columns(list(types), _added(params), params)
+    names = widened(list(types), _added(params), params)
     assert names is not None
     outcomes, labels = _labels(context, counted_cut(_ask(context).outcomes(), context.facts))
     new = dict(zip(names[len(types) :], _types(params, labels), strict=True))
     with TableWriter(context.output(), columns=types | new) as table:
-        for frame in batches_of(source, BATCH_ROWS):
+        for frame in batches_of(source, batch_rows(source)):
             has_text = frame[params["texts"]].is_not_null().to_list()
             found = iter(list(itertools.islice(outcomes, sum(has_text))))
             row_outcomes = [next(found) if has else None for has in has_text]
@@ -56,13 +59,7 @@ def plan(context: Context) -> Iterator[Asked]:
 # Any: JSON.
 def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
     """Returns the columns of the table, and the new ones after them."""
-    return {"table": widened_columns(inputs.get("table"), _added(params), params)}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
+    return {"table": widened(inputs.get("table"), _added(params), params)}
 
 
 # Any: JSON.

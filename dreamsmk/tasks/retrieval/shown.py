@@ -16,7 +16,6 @@ from dreamsmk.tasks.prompting.asking import ask
 from dreamsmk.tasks.prompting.budget import ExampleBudget
 from dreamsmk.tasks.prompting.generations import generation_columns, read_texts, write_generations
 from dreamsmk.tasks.prompting.inputs import read_carried
-from dreamsmk.tasks.prompting.instruction import read_instruction
 from dreamsmk.tasks.prompting.reply_schema import field_names, read_reply_schema
 from dreamsmk.tasks.retrieval.lookup import Lookup
 
@@ -83,12 +82,6 @@ def shown_columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] 
     ExampleBudget(None, len, least=params["min_examples"], most=params["max_examples"])  # raises where they contradict
     leading = [*params["carry"], INPUTS, RETRIEVED]
     return {"table": generation_columns(params, leading, field_names(params, inputs))}
-
-
-def given_instruction(context: Context) -> str | None:
-    """Returns the instruction, where there is one."""
-    is_given = context.params["instruction"] is not None or context.inputs.get("instruction")
-    return read_instruction(context) if is_given else None
 
 
 def _prompts(

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from dreamsmk.errors import TableError
 from dreamsmk.requests import Failure, Judge, Request, Response, Wanted
 from dreamsmk.tables import require_columns, scan_table
 from dreamsmk.tables.sources import reading
-from dreamsmk.tasks.batches import batches_of
+from dreamsmk.tasks.batches import batches_of, bounded_batch_rows
 from dreamsmk.tasks.context import Asked, Model
+from dreamsmk.tasks.prompting.generations import is_text
 
-if TYPE_CHECKING:
-    import polars as pl
-
-# Few, for a text may have a megabyte.
-BATCH_ROWS = 1024
+_BATCH_ROWS = 1024
 # What is asked where a table has no text, and the shape of a reply must be known all the same.
 PROBE = "text"
 
@@ -63,7 +60,7 @@ class Texts(Sequence[str]):
         import polars as pl
 
         cells = [pl.col(name).cast(pl.String).alias(str(place)) for place, name in enumerate(self._columns)]
-        for frame in batches_of(self._path, BATCH_ROWS, list(dict.fromkeys(self._columns))):
+        for frame in batches_of(self._path, batch_rows(self._path), list(dict.fromkeys(self._columns))):
             for row in frame.select(cells).iter_rows():
                 yield from (text for text in row if text is not None)
 
@@ -74,6 +71,11 @@ class Texts(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         """Returns a text, or several; the whole column is read for it."""
         return list(self)[index]
+
+
+def batch_rows(path: Path) -> int:
+    """Returns how many rows of a table are worked on at once: few where they are large."""
+    return min(_BATCH_ROWS, bounded_batch_rows(path))
 
 
 def ask_of_texts(
@@ -104,13 +106,6 @@ def refuse_cut(request: Request, response: Response, earlier: int) -> Failure | 
     if response.finish_reason != "length":
         return None
     return Failure("length", "the text is longer than the model reads (truncate: true cuts it)", response=response)
-
-
-def is_text(dtype: pl.DataType) -> bool:
-    """Says whether the cells of a column can be written out as texts."""
-    import polars as pl
-
-    return not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)
 
 
 # Any: cells.

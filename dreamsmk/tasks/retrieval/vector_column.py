@@ -15,7 +15,8 @@ from dreamsmk.errors import SettingsError, TableError, nearest
 from dreamsmk.tables import scan_table
 from dreamsmk.tasks.batches import batches_of
 from dreamsmk.tasks.context import Asked, Model
-from dreamsmk.tasks.retrieval.texts import BATCH_ROWS, PROBE, Texts, is_text
+from dreamsmk.tasks.prompting.generations import is_text
+from dreamsmk.tasks.retrieval.texts import PROBE, Texts, batch_rows
 from dreamsmk.tasks.retrieval.vectors import VectorStream, ask_vectors, is_vector, matrix_of
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def vector_batches(path: Path, column: str, asked: Asked | None) -> Iterator[tup
     """
     stream = None if asked is None else VectorStream(asked.outcomes())
     start, width = 0, None
-    for frame in batches_of(path, BATCH_ROWS):
+    for frame in batches_of(path, batch_rows(path)):
         if stream is not None:
             matrix, _ = stream.next_block(frame.height)
         else:

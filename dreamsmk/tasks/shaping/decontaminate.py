@@ -88,6 +88,14 @@ def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[st
     return {"table": have if params["mark"] is not None or have == 0 else None}
 
 
+# Any: JSON.
+def extra_identity(
+    home: Path, inputs: Mapping[str, Sequence[Path]], settings: Mapping[str, Any], params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what the rows depend on beside content and parameters: the names of the sets, which a mark holds."""
+    return {} if params["mark"] is None else {"names": set_names(inputs.get("evaluation", ()))}
+
+
 def _hits(context: Context, sets: Sequence[Known]) -> NDArray[np.bool_]:
     """Tells for each set and row whether they share a run of words; of the shape (sets, rows)."""
     import numpy as np
@@ -95,7 +103,7 @@ def _hits(context: Context, sets: Sequence[Known]) -> NDArray[np.bool_]:
     source, names = context.input(), context.params["columns"]
     hits = np.zeros((len(sets), row_count(source)), dtype=np.bool_)
     done = 0
-    for batch in batches_of(source, bounded_batch_rows(source, BATCH_BYTES)):
+    for batch in batches_of(source, bounded_batch_rows(source, BATCH_BYTES), names):
         for name in names:
             words = words_of(batch[name], context.params["n"])
             for known, hit in zip(sets, hits, strict=True):

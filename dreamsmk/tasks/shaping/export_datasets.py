@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamsmk.errors import MissingExtra
+from dreamsmk.errors import MissingExtra, TableError
 from dreamsmk.hashing import digest_bytes, digest_file
+from dreamsmk.tasks.batches import frame_batches
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,13 +71,14 @@ def _write_shards(frame: pl.LazyFrame, schema: Any, folder: Path) -> list[Path]:
     import pyarrow as pa  # type: ignore[import-untyped]  # it publishes no types
 
     parts: list[Path] = []
-    batches = _batches(frame)
+    batches = frame_batches(frame, _BATCH_ROWS)
     batch = next(batches, None)
     while batch is not None or not parts:
         parts.append(folder / f"{len(parts)}.part")
         with parts[-1].open("wb") as file, pa.ipc.new_stream(file, schema) as sink:
             while batch is not None and file.tell() < _SHARD_BYTES:
-                sink.write_table(_arrow(batch).cast(schema))
+                for table in _arrow(batch, schema):
+                    sink.write_table(table)
                 batch = next(batches, None)
     files = [folder / f"data-{number:05d}-of-{len(parts):05d}.arrow" for number in range(len(parts))]
     for part, file_path in zip(parts, files, strict=True):
@@ -84,27 +86,26 @@ def _write_shards(frame: pl.LazyFrame, schema: Any, folder: Path) -> list[Path]:
     return files
 
 
-def _batches(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """Yields rows in batches of a fixed number, whatever the engine hands over."""
-    import polars as pl
-
-    rest: pl.DataFrame | None = None
-    for chunk in frame.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, lazy=True):
-        rest = chunk if rest is None or not rest.height else pl.concat([rest, chunk])
-        start = 0
-        while rest.height - start >= _BATCH_ROWS:
-            yield rest.slice(start, _BATCH_ROWS)
-            start += _BATCH_ROWS
-        rest = rest.slice(start)
-    if rest is not None and rest.height:
-        yield rest
-
-
 # Any: pyarrow publishes no types.
-def _arrow(batch: pl.DataFrame) -> Any:
-    import polars as pl
+def _arrow(batch: pl.DataFrame, schema: Any) -> Iterator[Any]:
+    """Yields rows as Arrow's tables: one, or several where its offsets of 32 bits do not reach for all of them.
 
-    return batch.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    Raises:
+        TableError: They do not reach for one row.
+    """
+    import polars as pl
+    import pyarrow as pa
+
+    try:
+        table = batch.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+    except pa.ArrowInvalid as exc:
+        if batch.height == 1:
+            raise TableError(f"a row is too large for Arrow: {exc}", hint="leave it out first") from exc
+        half = batch.height // 2
+        yield from _arrow(batch.slice(0, half), schema)
+        yield from _arrow(batch.slice(half), schema)
+    else:
+        yield table
 
 
 # Any: pyarrow publishes no types.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import DreamsmkError, SettingsError, TableError
 from dreamsmk.tables import TableWriter, read_table, row_count
-from dreamsmk.tasks.batches import batches_of, compact
+from dreamsmk.tasks.batches import batches_of, bounded_batch_rows, compact
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.functions import failure_of, load_function
 from dreamsmk.tasks.workers import in_order
@@ -120,7 +120,9 @@ def map_rows(context: Context) -> None:
     base, source = Path.cwd(), context.input()
     reference = params["function"]
     load_function(reference, base)  # so that what is wrong with the file is said before any worker starts
-    size = ROWS_AT_ONCE if is_by_row else params["batch_rows"] or BATCH_ROWS
+    # which rows are worked on at once decides nothing, by row: few where they are large
+    by_row = min(ROWS_AT_ONCE, bounded_batch_rows(source)) if is_by_row else 0
+    size = by_row or params["batch_rows"] or BATCH_ROWS
     total, done = row_count(source), 0
     batches = batches_of(source, size)
     work: Any = ByRow(reference, base) if is_by_row else ByBatch(reference, base)  # Any: of rows or of frames

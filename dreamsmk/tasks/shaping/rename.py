@@ -5,13 +5,16 @@ Contract: rows, types and the order of the columns stay as they are; the table i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dreamsmk.errors import SettingsError, TableError, nearest
+from dreamsmk.errors import TableError, nearest
 from dreamsmk.tables import row_count, scan_table, write_table
 from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.naming import distinct
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "rename", "renamed", "rows"]
 
 
 def rename(context: Context) -> None:
@@ -36,12 +39,6 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
 
 
 # Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
-
-
-# Any: JSON.
 def renamed(params: Mapping[str, Any], have: Sequence[str]) -> list[str]:
     """Returns the names after the change, checked."""
     for name in params["columns"]:
@@ -49,8 +46,4 @@ def renamed(params: Mapping[str, Any], have: Sequence[str]) -> list[str]:
             raise TableError(
                 f"the table has no column {name!r}", where=f"params.columns.{name}", hint=nearest(name, have)
             )
-    names = [params["columns"].get(name, name) for name in have]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise SettingsError(f"two columns would be called {twice[0]!r}", where="params.columns")
-    return names
+    return distinct((params["columns"].get(name, name) for name in have), where="params.columns")

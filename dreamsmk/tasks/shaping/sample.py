@@ -6,7 +6,7 @@ sample of the same seed holds the smaller one. The table is streamed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from dreamsmk.errors import SettingsError
@@ -14,6 +14,9 @@ from dreamsmk.tables import row_count
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.shaping.masks import write_kept
 from dreamsmk.tasks.shaping.permutation import ranks
+from dreamsmk.tasks.unchanged import columns
+
+__all__ = ["columns", "rows", "sample", "sample_rows"]
 
 
 def sample(context: Context) -> None:
@@ -22,13 +25,6 @@ def sample(context: Context) -> None:
     wanted = sample_rows(context.params, height)
     write_kept(context.input(), ranks(context.params["seed"], height) < wanted, context.output())
     context.facts["rows"] = wanted
-
-
-# Any: JSON.
-def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
-    """Returns the columns: those of the input."""
-    have = inputs.get("table")
-    return {"table": None if have is None else list(have)}
 
 
 # Any: JSON.

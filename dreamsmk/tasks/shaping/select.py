@@ -11,6 +11,9 @@ from typing import Any
 from dreamsmk.errors import SettingsError
 from dreamsmk.tables import require_columns, row_count, scan_table, write_table
 from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "rows", "select"]
 
 
 def select(context: Context) -> None:
@@ -33,12 +36,6 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
         _check(params)
         return {"table": list(params["columns"]) or None}
     return {"table": _wanted(params, have)}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
 
 
 # Any: JSON.

@@ -13,6 +13,7 @@ from typing import Any
 
 from dreamsmk.errors import SettingsError
 from dreamsmk.tables import row_count, scan_table, write_table
+from dreamsmk.tasks import unchanged
 from dreamsmk.tasks.context import Context
 
 # As Snakemake's scatter-gather names its items.
@@ -38,8 +39,7 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
         SettingsError: There is no such piece.
     """
     stretch(params["shard"], 0)
-    have = inputs.get("table")
-    return {"table": None if have is None else list(have)}
+    return unchanged.columns(params, inputs)
 
 
 # Any: JSON.

@@ -5,12 +5,12 @@ Contract: the order is a function of the seed and the number of rows alone; see 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from dreamsmk.tables import row_count
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.shaping.permutation import ranks, write_ranked
+from dreamsmk.tasks.unchanged import columns, rows
+
+__all__ = ["columns", "rows", "shuffle"]
 
 
 def shuffle(context: Context) -> None:
@@ -19,16 +19,3 @@ def shuffle(context: Context) -> None:
     height = row_count(source)
     ranked = ranks(context.params["seed"], height)
     context.facts["rows"] = write_ranked(source, ranked, range(height), context.output())
-
-
-# Any: JSON.
-def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
-    """Returns the columns: those of the input."""
-    have = inputs.get("table")
-    return {"table": None if have is None else list(have)}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}

@@ -5,24 +5,20 @@ Contract: rows keep their order; the table is streamed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from dreamsmk.tables import row_count, scan_table, write_table
 from dreamsmk.tasks.context import Context
+from dreamsmk.tasks.unchanged import columns
+
+__all__ = ["columns", "rows", "skip"]
 
 
 def skip(context: Context) -> None:
     """Writes these rows."""
     write_table(scan_table(context.input()).slice(context.params["n"]), context.output())
     context.facts["rows"] = row_count(context.output())
-
-
-# Any: JSON.
-def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None]) -> dict[str, list[str] | None]:
-    """Returns the columns: those of the input."""
-    have = inputs.get("table")
-    return {"table": None if have is None else list(have)}
 
 
 # Any: JSON.

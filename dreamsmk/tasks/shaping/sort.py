@@ -11,8 +11,12 @@ from typing import Any
 
 from dreamsmk.errors import SettingsError
 from dreamsmk.tables import read_table
+from dreamsmk.tasks import unchanged
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.shaping.permutation import write_ranked
+from dreamsmk.tasks.unchanged import rows
+
+__all__ = ["columns", "directions", "rows", "sort"]
 
 
 def sort(context: Context) -> None:
@@ -44,14 +48,7 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
         SettingsError: There are more or fewer directions than columns.
     """
     directions(params)
-    have = inputs.get("table")
-    return {"table": None if have is None else list(have)}
-
-
-# Any: JSON.
-def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
-    """Returns the number of rows: that of the input."""
-    return {"table": inputs.get("table")}
+    return unchanged.columns(params, inputs)
 
 
 # Any: JSON.

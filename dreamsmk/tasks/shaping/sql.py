@@ -1,9 +1,8 @@
 """A SQL query over one table or several.
 
 Contract: the dialect is that of polars' SQL interface. The tables are scanned and the result is streamed, as far as the
-query allows: what it sorts, groups or joins by is in memory. A query that groups, joins or unites has rows in no order
-of its own, and one that sorts leaves open how equals stand: what is open is settled by all columns from left to right,
-so that every run gives the same table. Sums of floats may still differ in their last digits.
+query allows: what it sorts, groups or joins by is in memory. What of the order of rows the query leaves open is settled
+(`sql_order`), so that every run gives the same table. Sums of floats may still differ in their last digits.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import Any
 from dreamsmk.errors import SettingsError
 from dreamsmk.tables import row_count, scan_table, write_table
 from dreamsmk.tasks.context import Context
-from dreamsmk.tasks.shaping.sql_text import ONE, in_certain_order, require_query, telling
+from dreamsmk.tasks.shaping.sql_order import in_certain_order, require_settled
+from dreamsmk.tasks.shaping.sql_text import ONE, require_query, telling
 
 WHERE = "params.query"
 
@@ -25,7 +25,7 @@ def sql(context: Context) -> None:
     import polars as pl
 
     query, paths = context.params["query"], context.inputs["table"]
-    require_query(query, WHERE)
+    _check(query)
     names = table_names(context.params, len(paths))
     tables = {name: scan_table(path) for name, path in zip(names, paths, strict=True)}
     with telling("the query fails", WHERE, {name: table.collect_schema().names() for name, table in tables.items()}):
@@ -41,9 +41,9 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
     """Returns that the columns are not known before the query is run.
 
     Raises:
-        SettingsError: It is no query, or reads files or the clock.
+        SettingsError: It is no query, or reads files or the clock, or a function takes rows in no certain order.
     """
-    require_query(params["query"], WHERE)
+    _check(params["query"])
     return {"table": None}
 
 
@@ -51,6 +51,11 @@ def columns(params: Mapping[str, Any], inputs: Mapping[str, Sequence[str] | None
 def rows(params: Mapping[str, Any], inputs: Mapping[str, int | None]) -> dict[str, int | None]:
     """Returns that the rows are not known before the query is run."""
     return {"table": None}
+
+
+def _check(query: str) -> None:
+    require_query(query, WHERE)
+    require_settled(query, WHERE)
 
 
 # Any: JSON.

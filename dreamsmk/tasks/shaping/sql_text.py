@@ -1,4 +1,4 @@
-"""SQL that users write: what it may not say, what makes its order certain, and its faults told.
+"""SQL that users write: what it may not say, and its faults told.
 
 Contract: the dialect is that of polars' SQL interface. A query sees its tables and nothing else: no file, no clock.
 These are words of the text, outside of quotes and comments; whether it is SQL at all, polars says.
@@ -16,22 +16,14 @@ from dreamsmk.errors import DreamsmkError, SettingsError, TableError, nearest
 ONE = "self"
 
 _HIDDEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
-_INNERMOST = re.compile(r"\([^()]*\)")
 _FILES = re.compile(r"\bread_\w+\s*\(", re.IGNORECASE)
 _CLOCK = re.compile(r"\b(current_(date|time|timestamp)|localtime|localtimestamp)\b|\bnow\s*\(", re.IGNORECASE)
-_BEGINNING = re.compile(r"[\s(]*(select|with|from|values)\b", re.IGNORECASE)
-# What gives rows in no particular order, so that two runs need not agree.
-_UNORDERED = re.compile(
-    r"\b(group\s+by|distinct|join|union|intersect|except|exists|unnest)\b|\bfrom\s+[^()]*,|\bselect\b.*\bselect\b",
-    re.IGNORECASE | re.DOTALL,
-)
-_ORDER = re.compile(r"\border\s+by\b(\s+all\b)?", re.IGNORECASE)
-_END = re.compile(r"\b(limit|offset|fetch)\b|;|$", re.IGNORECASE)
+BEGINNING = re.compile(r"[\s(]*(select|with|from|values)\b", re.IGNORECASE)
 # What looks at more than one row.
 _MANY_ROWS = re.compile(
     r"\b(select|over|(avg|mean|sum|count|min|max|median|first|last|lag|lead|stdev|stddev|stddev_samp|variance|var|var_samp"
-    r"|quantile_cont|quantile_disc|corr|covar|covar_samp|row_number|rank|dense_rank|array_agg|string_agg|listagg"
-    r"|first_value|last_value|nth_value|ntile|mode)(?=\s*\())\b",
+    r"|quantile_cont|quantile_disc|corr|covar|covar_samp|covar_pop|row_number|rank|dense_rank|array_agg|string_agg"
+    r"|listagg|group_concat|total|first_value|last_value|nth_value|ntile|mode)(?=\s*\())\b",
     re.IGNORECASE,
 )
 
@@ -53,7 +45,7 @@ def require_pure(text: str, where: str) -> None:
 def require_query(text: str, where: str) -> None:
     """Raises `SettingsError` for a statement that is no query, or is not pure."""
     require_pure(text, where)
-    if not _BEGINNING.match(bare(text)):
+    if not BEGINNING.match(bare(text)):
         raise SettingsError("this is no query", where=where, hint="begin with SELECT or WITH")
 
 
@@ -69,29 +61,6 @@ def require_row_wise(text: str, where: str) -> None:
         depth += (character == "(") - (character == ")")
         if depth < 0 or character == ";":
             raise SettingsError(f"this is no condition: {text[:80]!r}", where=where, hint="close what is open")
-
-
-def in_certain_order(query: str, columns: int) -> str:
-    """Returns a query with an ORDER BY that leaves nothing to chance, where its rows had no certain order.
-
-    Args:
-        query: A query.
-        columns: How many columns its result has. Rows that are equal in all of them are the same rows.
-    """
-    plain = bare(query)
-    top = plain
-    while found := _INNERMOST.search(top):
-        top = top[: found.start()] + " " * len(found[0]) + top[found.end() :]
-    orders = list(_ORDER.finditer(top))
-    if not orders and not _UNORDERED.search(plain):
-        return query
-    if orders and orders[-1][1]:
-        return query
-    end = _END.search(top, orders[-1].end() if orders else 0)
-    assert end is not None  # it finds the end of the text at the latest
-    rest = ", ".join(str(number) for number in range(1, columns + 1))
-    # on lines of their own: the text before may end in a comment
-    return f"{query[: end.start()]}\n{',' if orders else 'ORDER BY'} {rest}\n{query[end.start() :]}"
 
 
 @contextmanager

@@ -123,4 +123,8 @@ def _named(values: pl.Expr, feature: Any) -> pl.Expr | None:
         return values.struct.with_fields(changed) if changed else None
     inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
     inside = None if inner is None else _named(pl.element(), inner)
-    return None if inside is None else values.list.eval(inside)
+    if inside is None:
+        return None
+    # lists of a fixed length are arrays
+    is_array = getattr(feature, "length", -1) >= 0
+    return values.arr.eval(inside) if is_array else values.list.eval(inside)

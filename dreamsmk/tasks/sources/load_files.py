@@ -19,7 +19,7 @@ from dreamsmk.tasks.sources.file_list import LoadedFile, format_of, list_files
 from dreamsmk.tasks.sources.joining import Scanned, all_columns, scanned, with_common_types
 from dreamsmk.tasks.sources.plain_text import check_encoding, plain
 from dreamsmk.tasks.sources.scanning import TEXT_FORMATS, CsvOptions, Scanner
-from dreamsmk.tasks.sources.types import as_type, first_unfit, widened
+from dreamsmk.tasks.sources.types import as_type, first_unfit, may_lose, widened
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,12 +118,17 @@ def _write_rows(context: Context, files: Sequence[LoadedFile], texts: Sequence[P
         raise SettingsError(
             f"the files have a column {params['filename_column']!r} themselves", where="params.filename_column"
         )
+    _require_fit(scanner, found, wanted, are_lossy=True)
     found, types = with_common_types(scanner, found, [name for name in names if name not in wanted])
     frames = [_selected(one, names, types, wanted, params["filename_column"]) for one in found]
     try:
         write_table(pl.concat(frames, how="vertical"), context.output())
     except TableError as exc:
-        raise _explained(scanner, found, {name: wanted[name] for name in names if name in wanted}, exc) from exc
+        for one in found:
+            if fault := scanner.fault(one.file, one.plain):
+                raise fault from exc
+        _require_fit(scanner, found, {name: wanted[name] for name in names if name in wanted})
+        raise
 
 
 def _typed_as_text(scanner: Scanner, file: LoadedFile, text: Path, wanted: Mapping[str, str]) -> Scanned:
@@ -161,19 +166,26 @@ def _selected(
     return frame.with_columns(pl.lit(found.file.name).alias(filename_column)) if filename_column else frame
 
 
-def _explained(scanner: Scanner, files: Sequence[Scanned], wanted: Mapping[str, str], error: TableError) -> TableError:
-    """Returns the error that names file, column and row, where they are found; else the error itself."""
+def _require_fit(
+    scanner: Scanner, files: Sequence[Scanned], wanted: Mapping[str, str], *, are_lossy: bool = False
+) -> None:
+    """Raises for a value that does not fit its wanted type, by file, column and row.
+
+    Args:
+        scanner: Tells what is wrong with a file.
+        files: The files.
+        wanted: The types of columns.
+        are_lossy: Only types that values would go into with a loss are looked at; of others the write tells.
+    """
     for found in files:
-        if fault := scanner.fault(found.file, found.plain):
-            return fault
         for name, dtype in wanted.items():
-            if name not in found.schema:
+            have = found.schema.get(name)
+            if have is None or (are_lossy and not may_lose(have, dtype)):
                 continue
             with scanner.telling(found.file, found.plain):
-                unfit = first_unfit(found.frame, name, found.schema[name], dtype)
+                unfit = first_unfit(found.frame, name, have, dtype)
             if unfit:
-                return TableError(
+                raise TableError(
                     f"the value {str(unfit[1])[:80]!r} of the column {name!r} is no {dtype}",
                     where=f"{found.file.path}, row {unfit[0]}",
                 )
-    return error

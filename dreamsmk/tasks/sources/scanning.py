@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dreamsmk.errors import TableError
 from dreamsmk.tables import scan_table
 from dreamsmk.tables.csv_header import true_names
-from dreamsmk.tables.faults import first_bad_csv_row, first_bad_json_row
+from dreamsmk.tables.faults import first_bad_csv_row, first_bad_json_row, first_mixed_json_row, first_repeated_key
 from dreamsmk.tasks.sources.file_list import LoadedFile
 from dreamsmk.tasks.sources.stream_files import as_arrow_file
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DELIMITED = {"csv": ",", "tsv": "\t"}
 TEXT_FORMATS = ("csv", "tsv", "json", "jsonl", "text")
+_JSON = ("json", "jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,10 @@ class Scanner:
             if file.format == "arrow":
                 return pl.scan_ipc(as_arrow_file(plain, self.scratch), glob=False)
             suffix = {"text": ".txt"}.get(file.format, f".{file.format}")
-            return scan_table(plain, suffix)
+            frame = scan_table(plain, suffix)
+            if file.format in _JSON:
+                _refuse_repeated_keys(plain, frame.collect_schema().names(), whole=file.format == "json")
+            return frame
 
     @contextmanager
     def telling(self, file: LoadedFile, plain: Path) -> Iterator[None]:
@@ -111,11 +115,12 @@ class Scanner:
     def fault(self, file: LoadedFile, plain: Path) -> TableError | None:
         """Returns what is wrong with a file of a text format, where a strict reader finds something."""
         found = None
-        if file.format == "jsonl":
-            found = first_bad_json_row(plain)
+        if file.format in _JSON:
+            is_whole = file.format == "json"
+            found = first_bad_json_row(plain, whole=is_whole) or first_mixed_json_row(plain, whole=is_whole)
         elif file.format in DELIMITED and not self.csv.skip_lines and not self.csv.comment and self.csv.quote == '"':
             found = first_bad_csv_row(plain, self._separator(file))
-        return TableError(found.reason, where=f"{file.path}, line {found.line}") if found else None
+        return TableError(found.reason, where=found.at(file.path)) if found else None
 
     def _separator(self, file: LoadedFile) -> str:
         return self.csv.separator or DELIMITED[file.format]
@@ -161,3 +166,8 @@ class Scanner:
                 hint="give one name a column: names=[…]",
             )
         return list(options.names) or [f"column_{number}" for number in range(1, len(found) + 1)]
+
+
+def _refuse_repeated_keys(plain: Path, names: Sequence[str], *, whole: bool) -> None:
+    if (found := first_repeated_key(plain, names, whole=whole)) is not None:
+        raise TableError(found.reason, where=found.at(plain), hint="rename one: columns are told apart by their names")

@@ -1,6 +1,6 @@
 """The type that a user wants of a column, from the values that a file has.
 
-Contract: a value that does not fit is an error, never null: `first_unfit` finds it.
+Contract: a value that does not fit, or of which something would be lost, is an error: `first_unfit` finds it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,17 @@ def as_type(column: str, have: pl.DataType, wanted: str, *, strict: bool = True)
     return values.str.to_lowercase().replace_strict(_TRUTH, return_dtype=pl.Boolean, **defaults)
 
 
+def may_lose(have: pl.DataType, wanted: str) -> bool:
+    """Says whether polars brings values to a type where something of them is lost: 1.5 to a whole number."""
+    import polars as pl
+
+    if wanted == "Boolean":
+        return have.is_numeric()
+    if wanted == "Date":
+        return isinstance(have, pl.Datetime)
+    return wanted.startswith(("Int", "UInt")) and (have.is_float() or have.is_decimal())
+
+
 def widened(values: pl.Expr, have: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     """Returns values in a type that holds theirs; fields that a struct lacks are null.
 
@@ -72,7 +83,10 @@ def first_unfit(frame: pl.LazyFrame, column: str, have: pl.DataType, wanted: str
     """Returns the row, from 1, and the value of a column that first does not fit a type; None where all do."""
     import polars as pl
 
-    fits = as_type(column, have, wanted, strict=False).is_not_null() | pl.col(column).is_null()
+    made = as_type(column, have, wanted, strict=False)
+    fits = made.is_not_null() | pl.col(column).is_null()
+    if may_lose(have, wanted):
+        fits &= made.cast(have).eq_missing(pl.col(column))
     found = frame.select(pl.col(column), fits=fits).with_row_index("row", offset=1).filter(~pl.col("fits")).head(1)
     rows = found.select("row", pl.col(column).alias("value")).collect().rows()
     return (int(rows[0][0]), rows[0][1]) if rows else None

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 
 import jsonschema
 import pytest
 
-from dreamsmk.errors import RequestRejected, SettingsError
+from dreamsmk.errors import RequestRejected, ServiceUnavailable, SettingsError
 from dreamsmk.providers import provider_class
 from dreamsmk.providers.echo import EchoProvider
 from dreamsmk.settings import ModelSpec
@@ -117,3 +118,24 @@ def test_labels_are_scored_by_the_key_and_the_best_is_the_text() -> None:
         assert reply.labels[reply.text] == max(reply.labels.values())
     with pytest.raises(RequestRejected, match="no labels to score"):
         ask(EchoProvider(SPEC), dataclasses.replace(make_request(SPEC), wanted="labels"))
+
+
+def test_many_at_once_get_the_replies_that_each_gets_alone() -> None:
+    def lasting(reply):
+        return dataclasses.replace(reply, created_at="", latency_seconds=0.0)
+
+    requests = [make_request(SPEC, f"prompt {n}", max_tokens=3) for n in range(20)]
+    together = asyncio.run(EchoProvider(SPEC).complete_many(requests))
+    assert [lasting(reply) for reply in together] == [lasting(reply) for reply in ask(EchoProvider(SPEC), *requests)]
+
+
+@pytest.mark.parametrize("options", [{"latency_seconds": 0.1}, {"fail_on": "poison"}])
+def test_what_takes_time_or_may_fail_is_asked_one_by_one(options: dict) -> None:
+    assert EchoProvider(SPEC).texts_at_once > 1
+    assert EchoProvider(dataclasses.replace(SPEC, options=options)).texts_at_once == 1
+
+
+def test_a_reply_that_takes_too_long_ends_by_itself() -> None:
+    spec = dataclasses.replace(SPEC, options={"latency_seconds": 5}, timeout_seconds=0.05)
+    with pytest.raises(ServiceUnavailable, match=r"no reply within 0\.05 s"):
+        ask(EchoProvider(spec), make_request(spec))

@@ -120,6 +120,20 @@ def test_a_field_that_is_absent_has_no_place_in_the_canonical_form(kind, name):
     assert name in str(with_field(kind, name, VALUES[kind][name][0]).canonical())
 
 
+def test_the_order_of_the_properties_of_a_schema_or_tool_participates():
+    def schema(*names):
+        return {"type": "object", "properties": {name: {"type": "string", "minLength": 1} for name in names}}
+
+    for field, made in (("schema", schema), ("tools", lambda *names: ({"name": "t", "parameters": schema(*names)},))):
+        sorted_key, other = (with_field(Request, field, made(*names)).key() for names in (("a", "b"), ("b", "a")))
+        assert sorted_key != other
+    request = with_field(Request, "schema", schema("b", "a"))
+    assert request.canonical()["order"] == [[["schema", "properties"], ["b", "a"]]]
+    turned = {"properties": schema("b", "a")["properties"], "type": "object"}
+    assert with_field(Request, "schema", turned).key() == request.key(), "the order of keywords means nothing"
+    assert "order" not in with_field(Request, "schema", schema("a", "b")).canonical()
+
+
 def test_absent_and_empty_are_alike():
     spelled_out = Request(
         ModelIdentity("echo", "model-x", revision=None, options={}),

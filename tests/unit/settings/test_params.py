@@ -325,6 +325,25 @@ def test_one_and_one_point_zero_are_the_same_default():
     assert identity_params(schema, validate_params(schema, {"late": 0.0}, where="r")) == {}
 
 
+def test_the_order_of_keys_counts_where_the_schema_says_so():
+    plain = {"type": "object"}
+    marked = {**plain, "x-ordered": True}
+    schema = {"properties": {"plain": plain, "marked": marked, "form": {**plain, "x-ordered": "properties"}}}
+
+    def identity(**params):
+        return identity_params(schema, validate_params(schema, params, where="r"))
+
+    assert identity(plain={"b": 1, "a": 2}) == {"plain": {"a": 2, "b": 1}}
+    assert identity(marked={"a": {"x": 0}, "b": 1}) == {"marked": {"a": {"x": 0}, "b": 1}}
+    assert identity(marked={"b": 1, "a": [{"y": 0, "x": 0}]})["order of marked"] == [
+        [[], ["b", "a"]],
+        [["a", 0], ["y", "x"]],
+    ]
+    form = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "string", "minLength": 1}}}
+    assert identity(form=form)["order of form"] == [[["properties"], ["b", "a"]]]
+    assert identity(marked={})["marked"] == {}
+
+
 def test_a_schema_that_refers_elsewhere_is_never_fetched():
     schema = {"properties": {"x": {"$ref": "https://example.org/other.json"}}}
     with pytest.raises(SettingsError, match=r"refers to 'https://example.org/other.json', which is not in it"):

@@ -53,6 +53,28 @@ def test_a_value_that_the_provider_does_not_take_is_an_error(monkeypatch: pytest
     checked({"top_p": 0.5}, {"teacher": OPENAI})
 
 
+@pytest.mark.parametrize(
+    ("rule", "judged"),
+    [
+        ("best_of_n", {"n": 2, "judge": {"model": "judge", "rubric": "It is short."}}),
+        ("evolve", {"judge": "judge"}),
+    ],
+)
+def test_what_a_judge_takes_is_no_matter_of_the_values_of_its_rule(
+    rule: str, judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    meta, configured = load_meta(rule), load_settings({"models": {"teacher": ECHO, "judge": OPENAI}})
+
+    def check(given: dict[str, Any]) -> None:
+        params = validate_params(meta.params, {"model": "teacher", "inputs": "t", **given}, where=rule)
+        check_models(meta, params, configured, where=rule)
+
+    check({**judged, "top_k": 5})
+    with pytest.raises(SettingsError, match="top_k"):
+        check({**judged, "top_k": 5, "model": "judge"})
+
+
 def test_a_missing_key_is_found_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert wrong(MissingCredentials, {}, {"teacher": OPENAI}).hint == "export OPENAI_API_KEY=…"

@@ -272,7 +272,8 @@ GIVEN_1: Mapping[str, dict[str, Any]] = {
         **{"model": "student", "inputs": "text", "instruction": "Write.", "keep": ["model"]},
         **{"columns": {"inputs": "text"}, "temperature": 0.5, "stop": ["#"]},
     },
-    "generate_sample": {"models": {"before": "teacher", "after": "student"}, "inputs": "text", "n": 2},
+    # sorted: the order of these columns did not count then, and counts now where it is another one
+    "generate_sample": {"models": {"after": "student", "before": "teacher"}, "inputs": "text", "n": 2},
 }
 # The parameters that were added since, each with its default and another value.
 ADDED: Mapping[str, tuple[Any, Any]] = {

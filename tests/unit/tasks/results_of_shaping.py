@@ -102,7 +102,12 @@ SHAPING: dict[str, Callable[[Desk], Iterator[tuple[str, str]]]] = {
         down={"by": ["label", "text"], "descending": [True, False], "nulls": "first"},
         nested={"by": ["list"]},
     ),
-    "sql": _one("sql", rows={"query": "SELECT id * 2 AS twice FROM self WHERE id > 3"}, groups={"query": TOTALS}),
+    "sql": _one(
+        "sql",
+        rows={"query": "SELECT id * 2 AS twice FROM self WHERE id > 3"},
+        groups={"query": TOTALS},
+        inside={"query": f"SELECT array_agg(label) AS labels FROM ({TOTALS}) AS totals"},
+    ),
     "take": _one("take", plain={"n": 5}),
     "zip": _case("zip", _beside, plain={}),
 }

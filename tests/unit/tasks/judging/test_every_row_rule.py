@@ -25,6 +25,7 @@ PAIR = {"a": "text", "b": "other"}
 FIELDS = {"type": "object", "properties": {"name": {"type": "string"}}}
 RULES: dict[str, dict[str, Any]] = {
     "prompt": {"template": TEMPLATE, "carry": ["n"]},
+    "process_with_prompt": {"inputs": "text", "instruction": "Say it."},
     "chat": {"turns": [TEMPLATE, "{{ reply }}?"], "carry": ["n"]},
     "few_shot_prompt": {"inputs": "text", "input_examples": "in", "output_examples": "out", "carry": ["other", "n"]},
     "filter_with_prompt": {**ASKED, "structured": True},

@@ -11,7 +11,7 @@ import torch
 from dreamsmk.errors import ServiceUnavailable, StoreError
 from dreamsmk.tasks.context import Context
 from dreamsmk.tasks.models.gguf_model import columns, convert, gguf_model
-from dreamsmk.tasks.training.quiet import quiet_libraries
+from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from tests.unit.tasks.training.job import Recorder
 
 SMOLLM2 = {

@@ -110,7 +110,7 @@ def test_columns_are_renamed(desk: Desk) -> None:
     [
         ({"generation": "x"}, "did you mean 'generations'"),
         ({"prompts": "x"}, "no column 'prompts'"),
-        ({"model": "generations"}, "two columns get the same name"),
+        ({"model": "generations"}, "two columns would be called"),
     ],
 )
 def test_a_wrong_new_name_is_found_before_a_call_is_made(desk: Desk, columns: dict[str, str], said: str) -> None:

@@ -39,6 +39,9 @@ def test_only_the_first_n_rows_are_shown(desk: Desk) -> None:
     assert desk.sent() == 4
     assert sample(desk, n=99).height == 3
     assert desk.sent() == 2
+    table = desk.table({"question": ["1+1?", "2+2?", None]})
+    rows = desk.run(RULE, {"table": table}, models={"before": "teacher"}, inputs="question", n=2)["table"]
+    assert rows.height == 2, "what comes after the rows that are shown does not matter"
 
 
 def test_every_model_gets_the_very_same_prompts(desk: Desk) -> None:
@@ -62,6 +65,6 @@ def test_the_calls_are_those_of_process_with_prompt(desk: Desk) -> None:
 
 def test_two_columns_of_one_name_are_an_error_before_a_call_is_made(desk: Desk) -> None:
     for wrong in ({"models": {"question": "teacher"}}, {"outputs": "question"}):
-        with pytest.raises(SettingsError, match="two columns get the same name"):
+        with pytest.raises(SettingsError, match="two columns would be called"):
             sample(desk, **wrong)
         assert desk.sent() == 0

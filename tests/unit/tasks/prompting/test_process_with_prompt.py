@@ -68,7 +68,7 @@ def test_columns_are_renamed_and_kept(desk: Desk) -> None:
     [
         ({"text": "x"}, "no column 'text' to rename"),
         ({"input": "x"}, "did you mean 'inputs'"),
-        ({"inputs": "generations"}, "two columns get the same name"),
+        ({"inputs": "generations"}, "two columns would be called"),
     ],
 )
 def test_a_wrong_new_name_is_found_before_a_call_is_made(desk: Desk, columns: dict[str, str], said: str) -> None:
@@ -103,7 +103,7 @@ def test_what_is_no_text_is_written_out(desk: Desk, values: Any, written: list[s
     assert process(desk, values)["inputs"].to_list() == written
 
 
-@pytest.mark.parametrize("values", [[["a"], ["b"]], [{"a": 1}], [b"a"]])
+@pytest.mark.parametrize("values", [[["a"], ["b"]], [{"a": 1}], [b"a"], [datetime.timedelta(1)]])
 def test_what_cannot_be_written_out_is_an_error(desk: Desk, values: Any) -> None:
     with pytest.raises(TableError, match="'text' is of type"):
         process(desk, values)

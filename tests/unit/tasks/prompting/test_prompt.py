@@ -54,8 +54,10 @@ def test_a_template_may_stand_in_a_file_and_is_then_the_same_call(desk: Desk) ->
         ({"template": "{{ title + 1 }}"}, "cannot be filled in"),
         ({"template": "{{ title.__class__ }}"}, "unsafe"),
         ({"template": "{{ [1, 2] | random }}"}, "no Jinja2"),
+        ({"template": "{{ title.upper }}"}, "row 0 .from 0"),
+        ({"template": "{{ [title] | map('upper') }}"}, "a generator is no text"),
+        ({"template": "{{ range }}"}, "a function is no text"),
         ({"inputs": "title", "carry": ["prompts"]}, "no column 'prompts'"),
-        ({"inputs": "title", "keep": ["prompts"]}, "two columns get the same name"),
     ],
 )
 def test_what_is_wrong_is_found_before_a_call_is_made(desk: Desk, params: dict[str, Any], said: str) -> None:
@@ -83,6 +85,58 @@ def test_what_is_no_text_is_written_out_in_templates(desk: Desk) -> None:
         desk, {"t": [{"a": ["<ä>"], "b": 2.0}], "ok": [True]}, template="{{ t.a }} {{ t.b }} {{ ok }} {{ t }}"
     )
     assert table["prompts"].to_list() == ['["<ä>"] 2.0 true {"a": ["<ä>"], "b": 2.0}']
+
+
+NULLS = {"n": [None, "a"], "s": [{"a": None}, {"a": "b"}], "list": [["x", None], ["y"]]}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ n }}",
+        "{{ n ~ '!' }}",
+        "{{ n | upper }}",
+        "{{ n | string }}",
+        "{{ '%s' % n }}",
+        "{{ '{}'.format(n) }}",
+        "{{ s.a | trim }}",
+        "{{ row['n'] ~ '' }}",
+        "{{ list | join }}",
+    ],
+)
+def test_a_null_is_never_written_out_as_none(desk: Desk, template: str) -> None:
+    with pytest.raises(TableError, match="there is a null where a value is needed") as caught:
+        prompt(desk, NULLS, template=template)
+    assert "row 0 (from 0)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("template", "made"),
+    [
+        ("{{ n | default('-') }}", ["-", "a"]),
+        ("{{ s.a or '-' }}", ["-", "b"]),
+        ("{{ '-' if n is none else n }}", ["-", "a"]),
+        ("{{ n == none }} {{ n is defined }}", ["true true", "false true"]),
+        ("{{ list | reject('none') | join }}", ["x", "y"]),
+        ("{{ list }} {{ s | tojson }}", ['["x", null] {"a": null}', '["y"] {"a": "b"}']),
+        ("{% for name in row %}{{ row[name] is none }} {% endfor %}.", ["true false false .", "false false false ."]),
+        ("{{ s.a.b | default('-') }}", ["-", "-"]),
+    ],
+)
+def test_a_template_can_tell_what_it_does_with_nulls(desk: Desk, template: str, made: list[str]) -> None:
+    assert prompt(desk, NULLS, template=template)["prompts"].to_list() == made
+
+
+def test_a_column_is_not_taken_for_a_function_of_jinja(desk: Desk) -> None:
+    with pytest.raises(TableError, match="is a function of Jinja and a column") as caught:
+        prompt(desk, {"range": ["x"]}, template="{{ range }}")
+    assert 'row["range"]' in str(caught.value)
+    assert prompt(desk, {"range": ["x"]}, template='{{ row["range"] }}')["prompts"].to_list() == ["x"]
+
+
+def test_what_is_asked_is_a_column_already_and_may_be_kept_all_the_same(desk: Desk) -> None:
+    table = prompt(desk, inputs="title", keep=["model", "prompts"])
+    assert table.columns == ["prompts", "model", "generations"]
 
 
 def test_an_empty_table_keeps_its_columns_and_types(desk: Desk) -> None:

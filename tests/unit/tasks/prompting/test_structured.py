@@ -162,7 +162,7 @@ def test_a_schema_may_stand_in_a_file_and_is_then_the_same_call(desk: Desk, wire
     ("params", "said"),
     [
         ({"schema": {"type": "object"}}, "object with properties"),
-        ({"schema": {"type": "object", "properties": {"inputs": {}}}}, "two columns get the same name"),
+        ({"schema": {"type": "object", "properties": {"inputs": {}}}}, "two columns would be called"),
         ({"schema": "s.json"}, "expected"),
         ({"repairs": -1}, "repairs"),
         ({"keep": ["logprobs"]}, "no log probabilities are asked for"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamsmk.errors import DreamsmkError, SettingsError, TableError
+from dreamsmk.settings import validate_params
+from dreamsmk.smk.meta import load_meta
 from dreamsmk.tasks.shaping.ngrams import Known, words_of
 from tests.unit.tasks.desk import Desk
 
@@ -62,6 +65,15 @@ def test_rows_are_marked_with_the_sets_that_they_share_text_with(desk: Desk) -> 
     ]
     assert marked.schema["seen_in"] == pl.List(pl.String)
     assert desk.facts["rows"] == len(TEXTS)
+
+
+def test_what_the_sets_are_called_decides_a_marked_table_and_no_other(desk: Desk) -> None:
+    meta = load_meta("decontaminate")
+    names, evaluation = meta.load_extra_identity(), [Path("a/exam.parquet"), Path("b/exam.parquet"), Path("quiz.csv")]
+    assert names is not None
+    for mark, found in ((None, {}), ("found_in", {"names": ["a/exam.parquet", "b/exam.parquet", "quiz"]})):
+        params = validate_params(meta.params, {"columns": ["text"], "mark": mark}, where="decontaminate")
+        assert names(desk.folder, {"evaluation": evaluation}, {}, params) == found
 
 
 def test_only_the_named_columns_are_compared(desk: Desk) -> None:

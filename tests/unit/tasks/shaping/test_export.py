@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dreamsmk.errors import SettingsError, TableError
 from dreamsmk.hashing import digest_file, digest_rows, digest_tree
+from dreamsmk.tasks.shaping import export_datasets
 from tests.unit.tasks.sources.place import Place
 
 FLAT = pl.DataFrame(
@@ -101,6 +103,16 @@ def test_a_datasets_folder_loads_with_the_same_rows(place: Place, splits: list[s
 def test_a_datasets_folder_without_rows_keeps_its_types(place: Place) -> None:
     export(place, NESTED.clear(), "datasets")
     assert place.table("load_disk", {"folder": [place.folder / "made"]}).schema == NESTED.schema
+
+
+def test_rows_that_are_too_many_for_one_table_of_arrow_go_into_several() -> None:
+    rows = pl.DataFrame({"n": [1, 2, 3, 300]})
+    # what does not go into 8 bits stands for what offsets of 32 bits do not reach for
+    tables = export_datasets._arrow(rows, pa.schema([pa.field("n", pa.int8())]))
+    assert next(tables)["n"].to_pylist() == [1, 2]
+    assert next(tables)["n"].to_pylist() == [3]
+    with pytest.raises(TableError, match="a row is too large for Arrow"):
+        next(tables)
 
 
 def test_the_same_rows_give_the_same_bytes(place: Place) -> None:

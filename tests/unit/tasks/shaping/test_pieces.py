@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,25 @@ def test_types_that_nothing_holds_are_an_error(desk: Desk) -> None:
     with pytest.raises(TableError) as caught:
         both(desk, "concat", {"id": [[1]], "text": ["c"]}, types="widen")
     assert all(part in str(caught.value) for part in ("'id'", "List(Int64)", "no type holds both", "other.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "said"),
+    [
+        ({"b": [1]}, {"b": [True]}, ["column 'b' is of type Boolean", "second.parquet of type Int64", "third.parquet"]),
+        ({"b": [[1]]}, {"b": ["x"]}, ["column 'b' is of type String", "List(Int64)", "no type holds both"]),
+        ({"id": [date(2020, 1, 1)]}, {}, ["'id' is of type Date", "no type holds both", "second.parquet"]),
+        ({"id": [0.5]}, {"id": [2**53 + 1]}, ["9007199254740993", "'id'", "third.parquet, row 0 (from 0)"]),
+    ],
+)
+def test_what_does_not_go_together_is_told_by_the_tables_that_have_it(
+    desk: Desk, second: dict[str, Any], third: dict[str, Any], said: list[str]
+) -> None:
+    tables = [desk.table(FIRST), desk.table(second, "second.parquet"), desk.table(third, "third.parquet")]
+    widens = "same" if third == {"b": [True]} else "widen"
+    with pytest.raises(TableError) as caught:
+        desk.run("concat", {"table": tables}, missing="null", types=widens)
+    assert all(part in str(caught.value) for part in said)
 
 
 def test_tables_stand_side_by_side(desk: Desk) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from dreamsmk.errors import DreamsmkError, SettingsError, TableError
-from dreamsmk.tasks.shaping.sql_text import in_certain_order
+from dreamsmk.tasks.shaping.sql_order import in_certain_order
 from tests.unit.tasks.desk import Desk
 
 ROWS = 5000
@@ -46,6 +46,14 @@ def test_a_query_without_groups_keeps_the_order_of_the_rows(desk: Desk, table: P
         "SELECT label, row_number() OVER (ORDER BY label) AS r FROM (SELECT DISTINCT label FROM self)",
         "SELECT label FROM self ORDER BY label",
         "WITH t AS (SELECT label, max(n) AS top FROM self GROUP BY label) SELECT * FROM t",
+        "SELECT array_agg(label) AS labels FROM (SELECT label, count(*) AS c FROM self GROUP BY label) AS t",
+        "SELECT string_agg(label, ',') AS s FROM (SELECT a.label FROM self a JOIN self b ON a.n = b.n) AS t",
+        "SELECT t.n FROM (SELECT n, label FROM self ORDER BY label LIMIT 5) AS t",
+        "SELECT t.n FROM (SELECT n FROM self UNION SELECT n + 5000 AS n FROM self LIMIT 5) AS t",
+        "WITH t AS (SELECT a.n, b.label FROM self a JOIN self b ON a.n = b.n LIMIT 5) SELECT n FROM t",
+        "SELECT t.label, row_number() OVER () AS r FROM (SELECT DISTINCT label FROM self) AS t",
+        "SELECT a.label, row_number() OVER (ORDER BY a.n) AS r FROM self a JOIN self b ON a.n = b.n",
+        "SELECT first(label) AS f, last(n) AS l FROM self",
     ],
 )
 def test_a_query_without_an_order_of_its_own_gives_the_same_rows_every_time(
@@ -79,7 +87,19 @@ def test_rows_that_are_equal_in_order_by_are_sorted_by_all_columns(desk: Desk) -
         ("SELECT DISTINCT a FROM self", "SELECT DISTINCT a FROM self\nORDER BY 1, 2\n"),
         (
             "SELECT * FROM (SELECT a FROM self ORDER BY a LIMIT 3)",
-            "SELECT * FROM (SELECT a FROM self ORDER BY a LIMIT 3)\nORDER BY 1, 2\n",
+            "SELECT * FROM (SELECT a FROM self ORDER BY a \n, COLUMNS('^.*$')\nLIMIT 3)\nORDER BY 1, 2\n",
+        ),
+        (
+            "SELECT first(a) FROM (SELECT DISTINCT a FROM (self)) AS t",
+            "SELECT first(a) FROM (SELECT DISTINCT a FROM (self)\nORDER BY ALL\n) AS t\nORDER BY 1, 2\n",
+        ),
+        (
+            "SELECT max(a) FROM (SELECT DISTINCT a FROM self) AS t",
+            "SELECT max(a) FROM (SELECT DISTINCT a FROM self) AS t\nORDER BY 1, 2\n",
+        ),
+        (
+            "WITH t AS (SELECT a FROM self LIMIT 3) SELECT '(' FROM t",
+            "WITH t AS (SELECT a FROM self LIMIT 3) SELECT '(' FROM t\nORDER BY 1, 2\n",
         ),
         ("SELECT a FROM self s, self t", "SELECT a FROM self s, self t\nORDER BY 1, 2\n"),
     ],
@@ -112,6 +132,10 @@ def test_an_empty_table_keeps_the_types_of_the_query(desk: Desk) -> None:
         ("SELECT * FROM read_parquet('table.parquet')", {}, SettingsError, ["read_parquet reads a file"]),
         ("SELECT NOW() AS t FROM self", {}, SettingsError, ["NOW depends on the clock"]),
         ("SELECT n FROM self; SELECT n FROM self", {}, SettingsError, ["only one"]),
+        ("SELECT array_agg(a.n) FROM self a JOIN self b ON a.n = b.n", {}, SettingsError, ["array_agg", "of a join"]),
+        ("SELECT first(a.n) FROM self a, self b GROUP BY a.n", {}, SettingsError, ["first", "of a join"]),
+        ("SELECT (SELECT lag(a.n) OVER () FROM self a JOIN self b)", {}, SettingsError, ["lag", "of a join"]),
+        ("SELECT array_agg(DISTINCT n) FROM self", {}, SettingsError, ["array_agg(DISTINCT x ORDER BY x)"]),
         ("SELECT n FROM a", {"tables": ["a", "b"]}, SettingsError, ["1 input tables, and 2 names"]),
         ("SELECT n FROM a", {"tables": ["1a"]}, SettingsError, ["params.tables", "1a"]),
     ],

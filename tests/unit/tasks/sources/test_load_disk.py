@@ -58,6 +58,16 @@ def test_a_label_that_is_kept_secret_is_null(place: Place) -> None:
     assert made["many"].to_list() == [["y", "x"], None]
 
 
+def test_lists_of_labels_of_a_fixed_length_have_names_too(place: Place) -> None:
+    label = datasets.ClassLabel(names=["no", "yes"])
+    features = datasets.Features({"pair": datasets.List(label, length=2), "deep": datasets.List([label])})
+    rows = {"pair": [[0, 1], None], "deep": [[[1]], []]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(place.folder / "pairs")
+    made = load(place, place.folder / "pairs")
+    assert made.schema["pair"] == pl.Array(pl.String, 2)
+    assert made.rows() == [(["no", "yes"], [["yes"]]), (None, [])]
+
+
 def test_a_folder_without_rows_keeps_its_types(place: Place) -> None:
     empty = load(place, saved(place, [], "empty"))
     assert empty.height == 0

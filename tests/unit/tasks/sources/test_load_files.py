@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -182,6 +183,37 @@ def test_a_value_that_does_not_fit_its_type_is_named(place: Place, dtype: str, v
     assert caught.value.where == f"{bad}, row 2"
 
 
+@pytest.mark.parametrize(
+    ("have", "dtype", "bad"),
+    [
+        (pl.Series([1.0, 1.5]), "Int64", "1.5"),
+        (pl.Series([1.0, float("nan")]), "UInt8", "nan"),
+        (pl.Series([1, 2]), "Boolean", "2"),
+        (pl.Series([datetime.datetime(2026, 1, 2), datetime.datetime(2026, 1, 2, 3)]), "Date", "2026-01-02 03:00:00"),
+    ],
+)
+def test_nothing_of_a_value_is_lost_to_the_type_that_is_given(
+    place: Place, have: pl.Series, dtype: str, bad: str
+) -> None:
+    one = write(pl.DataFrame({"v": have}), place.folder / "a.parquet")
+    with pytest.raises(TableError, match=f"the value '{bad}' of the column 'v' is no {dtype}") as caught:
+        load(place, one, types={"v": dtype})
+    assert caught.value.where == f"{one}, row 2"
+    whole = write(pl.DataFrame({"v": have.head(1).append(have.clear().extend_constant(None, 1))}), one)
+    assert load(place, whole, types={"v": dtype})["v"].null_count() == 1
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_column_that_is_twice_in_an_arrow_file_is_named(place: Place, is_stream: bool) -> None:
+    path, twice = place.folder / "a.arrow", pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+    new = pa.ipc.new_stream if is_stream else pa.ipc.new_file
+    with new(str(path), twice.schema) as sink:
+        sink.write_table(twice)
+    with pytest.raises(TableError, match="the column 'a' is there twice") as caught:
+        load(place, path)
+    assert caught.value.where == str(path)
+
+
 def test_columns_are_chosen_and_their_order_is_that_of_the_choice(place: Place) -> None:
     one, other = place.file("1.csv", "a,b\n1,2\n"), place.file("2.csv", "b,a,c\n4,3,5\n")
     assert load(place, one, other, columns=["b", "a"], missing="null").rows() == [(2, 1), (4, 3)]
@@ -202,7 +234,10 @@ def test_columns_are_chosen_and_their_order_is_that_of_the_choice(place: Place) 
         ("a.jsonl", '{"a": 1}\n{\n', ", line 2", "not valid JSON"),
         ("a.json", '{"a": 1}', "", "not an array"),
         ("a.parquet", "PAR1", "", "not a readable parquet"),
-        ("a.arrow", "ARROW1 and more", "", "not readable as arrow"),
+        ("a.arrow", "ARROW1 and more", "", "not an Arrow file"),
+        ("a.jsonl", '{"a": 1}\n{"a": true}\n', ", line 2", "'a' is true or false here, and a number before"),
+        ("a.jsonl", '{"a": {"b": 1}, "b": 2}\n{"b": 1, "b" : 2}\n', ", line 2", "the column 'b' is there twice"),
+        ("a.json", '[{"a": 1}, {"a\\n": 1, "a\\n": 2}]', ", row 1 (from 0)", "is there twice"),
         ("a.arrow", "none", "", "not an Arrow file"),
         ("a.csv", "", "", "empty CSV"),
         ("a.docx", "", "", "the suffix of 'a.docx' is that of no format"),
