@@ -3,8 +3,8 @@
     python -m benchmarks.generation_runs dreamsmk|unsorted|sorted MODEL
 
 prints `{"seconds", "cpu_seconds", "tokens"}` as JSON. `unsorted` is a plain loop of `generate` over batches as the
-prompts come, `sorted` one over batches of like length, which is DataDreamer's way. All pad on the left, batches have
-the same size, and every reply has the same number of tokens.
+prompts come, `sorted` one over batches of like length, which is DataDreamer's way. All pad on the left, search greedily,
+and have batches of the same size; a reply ends where the model ends it, after 48 tokens at the latest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 PROMPTS = 200
 BATCH = 16
-NEW_TOKENS = 24
+NEW_TOKENS = 48
 
 
 def prompts() -> list[str]:
@@ -49,7 +49,7 @@ def loop(model: Path, *, is_sorted: bool) -> int:
     with torch.inference_mode():
         for first in range(0, len(asked), BATCH):
             batch = tokenizer(asked[first : first + BATCH], return_tensors="pt", padding=True, add_special_tokens=False)
-            made = loaded.generate(**batch, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False)
+            made = loaded.generate(**batch, max_new_tokens=NEW_TOKENS, do_sample=False)
             tokens += made[:, batch["input_ids"].shape[1] :].numel()
     return tokens
 

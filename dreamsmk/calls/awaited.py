@@ -4,6 +4,9 @@ Contract: nothing is sent before it is claimed. What another process has claimed
 then ever less often; when its claim lapses, it is claimed here. Whoever waits goes on sending what it has claimed
 itself, so that two processes that wait for each other both get on. A claim is given up when its call fails or is
 dropped; the reply of a call ends its claim by itself, and until then the cache renews it.
+
+Where a look has found no reply, the next one hardly will: its calls are claimed before it, so that one look tells both
+what is stored and what nobody else has stored meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Sequence
 
 from dreamsmk.calls.caching.cache import Replies
 from dreamsmk.calls.call import Call
+from dreamsmk.requests import Response
 
 FIRST_LOOK_SECONDS = 0.05
 LOOK_SECONDS = 1.0
@@ -30,14 +34,38 @@ class AwaitedCalls:
     def __init__(self, cache: Replies) -> None:
         self._cache = cache
         self._held: set[str] = set()
+        # Claimed before the look that is not over yet.
+        self._early: set[str] = set()
+        self._is_early = False
         self._waiting: dict[str, Call] = {}
         self._delay = FIRST_LOOK_SECONDS
         self._look_at = math.inf
 
+    def look_up(self, keys: list[str]) -> dict[str, Response]:
+        """Returns the replies that are stored; `claim` is to follow for the calls that are missing."""
+        if self._is_early and keys:
+            early = self._cache.claim(keys, anew=True)
+            self._early |= early
+            self._held |= early
+        found = self._cache.get_many(keys)
+        if keys:
+            self._is_early = not found
+        return found
+
     def claim(self, calls: Sequence[Call]) -> list[Call]:
-        """Returns those of the calls that may be sent; the others wait for another process."""
-        granted = self._granted([call.key for call in calls])
-        if len(granted) < len(calls):
+        """Returns those of the calls that may be sent; the others wait for another process.
+
+        Args:
+            calls: All that is missing of what was looked up since the last time.
+        """
+        granted, self._early = self._early, set()
+        wanted = [call.key for call in calls]
+        unused = granted.difference(wanted)
+        if unused:
+            self._held -= unused
+            self._cache.release(list(unused))
+        granted |= self._granted([key for key in wanted if key not in granted])
+        if not granted.issuperset(wanted):
             self._waiting |= {call.key: call for call in calls if call.key not in granted}
             self._delay = FIRST_LOOK_SECONDS
             self._look_at = min(self._look_at, time.monotonic() + self._delay)
@@ -68,7 +96,7 @@ class AwaitedCalls:
 
     def settle(self, calls: Sequence[Call]) -> None:
         """Notes that calls have come to their end, and gives up the claims of those that failed."""
-        self._held.difference_update(call.key for call in calls)
+        self._held.difference_update([call.key for call in calls])
         failed = [call.key for call in calls if call.response is None]
         if failed:
             self._cache.release(failed)

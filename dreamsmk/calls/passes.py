@@ -156,7 +156,7 @@ class Pass:
         bodies = [self._writer.body(request) for request in requests]
         keys = [digest_bytes(body, "sha256") for body in bodies]
         known = self._calls
-        return keys, bodies, self._cache.get_many([key for key in dict.fromkeys(keys) if key not in known])
+        return keys, bodies, self._claims.look_up([key for key in dict.fromkeys(keys) if key not in known])
 
     def _place(self, row: Row, key: str, body: bytes, reply: Response | None) -> None:
         """Gives a row its reply, or lets it wait for the call that brings it."""
@@ -201,9 +201,9 @@ class Pass:
                 self._place(row, key, body, found.get(key))
         if self._missing:
             self._cache.refuse([call.request for call in self._missing])
-            missing, self._missing = self._claims.claim(self._missing), []
-            if missing:
-                self._open_carrier().submit(missing)
+        missing, self._missing = self._claims.claim(self._missing), []
+        if missing:
+            self._open_carrier().submit(missing)
         self._tell()
 
     def _open_carrier(self) -> Carrier:
@@ -241,10 +241,12 @@ class Pass:
 
     def _settle(self, calls: list[Call]) -> None:
         """Takes over calls that have come to their end."""
+        if not calls:
+            return
         self._claims.settle(calls)
+        self._tally.add_calls(calls)
         for call in calls:
             del self._calls[call.key]
-            self._tally.add_call(call.attempts, call.response, len(call.rows))
             if isinstance(call.error, BudgetSpent):
                 # It was not sent, so its rows have not failed.
                 self._failures.note_error(call.key, failure_of(call.error), call.error)
@@ -255,8 +257,7 @@ class Pass:
                 elif call.error is not None:
                     failed = FailedRow(row.number, row.request, call.key, failure_of(call.error), call.attempts)
                     self._fail(failed, row, call)
-        if calls:
-            self._go_on()
+        self._go_on()
 
     def _take_done(self, limit: int) -> Iterator[Response | Failure]:
         """Yields what the rows in front have come to; after one failure too many, only lets go of them."""

@@ -185,14 +185,19 @@ class Sender:
             call.attempts += 1
         try:
             # one clock a request: a second one would cost a tenth of its CPU
-            async with asyncio.timeout(None if self._provider.keeps_time else seconds):
-                if len(calls) == 1:
-                    return [await self._provider.complete(calls[0].request)]
-                return await self._provider.complete_many([call.request for call in calls])
+            if self._provider.keeps_time:
+                return await self._ask(calls)
+            async with asyncio.timeout(seconds):
+                return await self._ask(calls)
         except TimeoutError as exc:
             raise ServiceUnavailable(
                 f"no reply within {seconds:g} s", hint="raise timeout_seconds of the model"
             ) from exc
+
+    async def _ask(self, calls: Sequence[Call]) -> list[Response]:
+        if len(calls) == 1:
+            return [await self._provider.complete(calls[0].request)]
+        return await self._provider.complete_many([call.request for call in calls])
 
     def _accept(self, calls: Sequence[Call], replies: Sequence[Response]) -> None:
         for call, reply in zip(calls, replies, strict=True):

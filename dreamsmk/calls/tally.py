@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from typing import Any
 
+from dreamsmk.calls.call import Call
 from dreamsmk.requests import Response, Usage
 from dreamsmk.requests.failure import FailureKind
 
-_TOKENS = [attrgetter(f"usage.{name}") for name in Usage.__dataclass_fields__]
+_TOKENS = [attrgetter(name) for name in Usage.__dataclass_fields__]
 _MODEL, _FINISH_REASON, _LATENCY = attrgetter("model"), attrgetter("finish_reason"), attrgetter("latency_seconds")
 _SCORES = ("embedding", "labels", "tool_calls")
 
@@ -76,17 +77,16 @@ class Tally:
         self.hits += len(replies)
         self._add(replies)
 
-    def add_call(self, attempts: int, response: Response | None, rows: int) -> None:
-        """Counts a call, sent `attempts` times, that came to its end for `rows` rows."""
-        if attempts:
-            self.sent += 1
-            self.retries += attempts - 1
-        if response is None:
-            return
-        self.hits += rows - 1 if attempts else rows
-        if attempts:
-            self.sent_usage += response.usage
-        self._add([response] * rows)
+    def add_calls(self, calls: Sequence[Call]) -> None:
+        """Counts calls that came to their end, each for all rows that have waited for it."""
+        sent = [call for call in calls if call.attempts]
+        self.sent += len(sent)
+        self.retries += sum([call.attempts for call in sent]) - len(sent)
+        self.sent_usage += self._add([call.response for call in sent if call.response is not None])
+        for call in calls:
+            shared = len(call.rows) - 1 if call.attempts else len(call.rows)
+            if shared and call.response is not None:
+                self.add_hits([call.response] * shared)
 
     def add_failure(self, kind: FailureKind) -> None:
         """Counts a row that failed for good."""
@@ -105,11 +105,14 @@ class Tally:
         value["max_latency_seconds"] = round(self.max_latency_seconds, 6)
         return value
 
-    def _add(self, replies: Sequence[Response]) -> None:
-        # Many at a time, in loops of the interpreter's own: of a million cached rows each one passes here.
+    def _add(self, replies: Sequence[Response]) -> Usage:
+        """Counts replies; returns the tokens of all of them."""
+        # Many at a time, in loops of the interpreter's own: of a million rows each one passes here.
         if not replies:
-            return
-        self.usage += Usage(*(sum(map(tokens, replies)) for tokens in _TOKENS))
+            return Usage()
+        usages = [reply.usage for reply in replies]
+        usage = Usage(*[sum(map(tokens, usages)) for tokens in _TOKENS])
+        self.usage += usage
         self.reported.update(map(_MODEL, replies))
         self.finish_reasons.update(map(_FINISH_REASON, replies))
         seconds = list(map(_LATENCY, replies))
@@ -118,5 +121,6 @@ class Tally:
         for reply in replies:
             if reply.refusal is not None or reply.finish_reason == "refusal":
                 self.refusals += 1
-            elif not reply.text.strip() and not any(getattr(reply, name) for name in _SCORES):
+            elif (not reply.text or reply.text.isspace()) and not any(getattr(reply, name) for name in _SCORES):
                 self.empty += 1
+        return usage

@@ -56,7 +56,9 @@ class ServiceWindow:
         self.lookahead_rows = max(LOOKAHEAD_ROWS, LOOKAHEAD_WINDOWS * spec.max_concurrency)
         self._size = spec.max_concurrency
         self._provider = provider
-        self._calls_at_once = 1
+        # Rates and budgets are held call by call.
+        self._texts_at_once = provider.texts_at_once if limits is None and spending is None else 1
+        self._calls_at_once = self._texts_at_once
         self._background: BackgroundLoop = background_loop()
         # Of the calling thread.
         self._submitted = 0
@@ -96,8 +98,8 @@ class ServiceWindow:
     def submit(self, calls: Sequence[Call]) -> None:
         """Takes calls over; they are sent in order."""
         self._submitted += len(calls)
-        if calls[0].request.wanted is not None:
-            self._calls_at_once = self._provider.rows_at_once
+        is_text = calls[0].request.wanted is None
+        self._calls_at_once = self._texts_at_once if is_text else self._provider.rows_at_once
         self._background.loop.call_soon_threadsafe(self._accept, calls)
 
     def collect(self, *, wait_seconds: float) -> list[Call]:
@@ -153,10 +155,11 @@ class ServiceWindow:
             self._working -= 1
 
     def _next_calls(self) -> list[Call]:
-        """Takes the next call, and those behind it that can be sent with it as one: never calls for texts."""
+        """Takes the next call, and those behind it that can be sent with it as one."""
         calls = [self._queue.popleft()]
         first = calls[0].request
-        while first.wanted is not None and len(calls) < self._calls_at_once and self._queue:
+        most = self._texts_at_once if first.wanted is None else self._calls_at_once
+        while len(calls) < most and self._queue:
             request = self._queue[0].request
             if (request.sampling, request.wanted, request.model) != (first.sampling, first.wanted, first.model):
                 break

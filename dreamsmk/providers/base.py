@@ -111,8 +111,15 @@ class ServiceProvider(Provider):
     def rows_at_once(self) -> int:
         """How many requests `complete_many` can send as one; 1 where there is nothing to be gained.
 
-        It counts for requests with the same `wanted` other than None (embeddings) alone: a request for a text is
-        always sent by itself.
+        It counts for requests with the same `wanted` other than None (embeddings); for texts, see `texts_at_once`.
+        """
+        return 1
+
+    @property
+    def texts_at_once(self) -> int:
+        """How many requests for a text `complete_many` can send as one; 1 where each of them is sent by itself.
+
+        Where rates or budgets are to be held, each is sent by itself all the same.
         """
         return 1
 
@@ -121,7 +128,7 @@ class ServiceProvider(Provider):
         """Sends one request, once, and returns its reply."""
 
     async def complete_many(self, requests: Sequence[Request]) -> list[Response]:
-        """Sends up to `rows_at_once` requests as one, once; fails as a whole.
+        """Sends up to `rows_at_once` or `texts_at_once` requests as one, once; fails as a whole.
 
         Returns:
             One reply a request, in their order.

@@ -13,12 +13,12 @@ import asyncio
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
 
-from dreamsmk.errors import RequestRejected, SettingsError
+from dreamsmk.errors import RequestRejected, ServiceUnavailable, SettingsError
 from dreamsmk.hashing import digest_bytes
 from dreamsmk.providers.base import Capabilities, ServiceProvider, check_options, check_request
 from dreamsmk.providers.echo_values import echo_logprobs, echo_scores, echo_vector, follow
@@ -28,6 +28,7 @@ from dreamsmk.requests.writing import RequestWriter
 from dreamsmk.settings import ModelSpec, spec_fields
 
 OPTIONS = ("fail_on", "labels", "latency_seconds", "replies")
+TEXTS_AT_ONCE = 64
 
 
 class EchoProvider(ServiceProvider):
@@ -37,6 +38,7 @@ class EchoProvider(ServiceProvider):
     are wanted), `latency_seconds` (how long a reply takes) and `fail_on` (a text; a prompt that holds it is rejected).
     """
 
+    keeps_time: ClassVar[bool] = True
     capabilities: ClassVar[Capabilities] = Capabilities(
         sampling=frozenset(f.name for f in dataclasses.fields(Sampling)),
         fields=frozenset(f.name for f in spec_fields("identity")) - {"api"},
@@ -66,52 +68,79 @@ class EchoProvider(ServiceProvider):
         super().__init__(spec)
         self._writer = RequestWriter()
         self._checked: Sampling | None = None
+        self._latency_seconds = float(spec.options.get("latency_seconds", 0))
+        self._fail_on = spec.options.get("fail_on")
+        self._labels = spec.options.get("labels")
+        self._replies = spec.options.get("replies")
+
+    @property
+    def texts_at_once(self) -> int:
+        """As many as make the engine's share of a reply small; one where a reply takes its time or may fail."""
+        return 1 if self._latency_seconds or self._fail_on else TEXTS_AT_ONCE
 
     async def complete(self, request: Request) -> Response:
         """Returns the echo of a request."""
+        started = time.monotonic()
+        if self._latency_seconds:
+            await self._wait()
+        return self._reply(request, started, utc_now())
+
+    async def complete_many(self, requests: Sequence[Request]) -> list[Response]:
+        """Returns the echoes of some requests."""
+        if self._latency_seconds:
+            return [await self.complete(request) for request in requests]
+        now = utc_now()
+        return [self._reply(request, time.monotonic(), now) for request in requests]
+
+    async def _wait(self) -> None:
+        seconds = self.spec.timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.sleep(self._latency_seconds)
+        except TimeoutError as exc:
+            raise ServiceUnavailable(
+                f"no reply within {seconds:g} s", hint="raise timeout_seconds of the model"
+            ) from exc
+
+    def _reply(self, request: Request, started: float, created_at: str) -> Response:
         # the engine gives the same sampling values, as one object, with all requests of a rule
         if request.sampling is not self._checked or request.tools or request.wanted:
             check_request(request, self.capabilities)
             self._checked = request.sampling
-        started = time.monotonic()
-        fail_on = self.spec.options.get("fail_on")
         last = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
-        if latency_seconds := self.spec.options.get("latency_seconds", 0):
-            await asyncio.sleep(float(latency_seconds))
-        if fail_on and fail_on in last:
-            raise RequestRejected(f"echo says 400: the prompt holds {fail_on!r}", status=400)
-        labels = self.spec.options.get("labels")
-        if request.wanted == "labels" and not labels:
+        if self._fail_on and self._fail_on in last:
+            raise RequestRejected(f"echo says 400: the prompt holds {self._fail_on!r}", status=400)
+        labels, wanted, top = self._labels, request.wanted, request.sampling.logprobs
+        if wanted == "labels" and not labels:
             raise RequestRejected("echo has no labels to score", hint="give it options: {labels: […]}")
         key = digest_bytes(self._writer.body(request), "sha256").partition(":")[2]
         tool = _tool(request)
         text, finish_reason = (
             ("", "tool_calls") if tool is not None else _shorten(self._whole(key, last, request), request)
         )
-        scores = echo_scores(labels, key) if request.wanted == "labels" and labels else None
-        if request.wanted is not None:
+        scores = echo_scores(labels, key) if wanted == "labels" and labels else None
+        if wanted is not None:
             text = "" if scores is None else max(scores, key=lambda label: scores[label])
         return Response(
             text=text,
             finish_reason=finish_reason,
             model=request.model.model,
             usage=Usage(
-                input_tokens=sum(len(message.content.split()) for message in request.messages),
+                input_tokens=sum([len(message.content.split()) for message in request.messages]),
                 output_tokens=len(text.split()),
             ),
-            created_at=utc_now(),
+            created_at=created_at,
             latency_seconds=time.monotonic() - started,
             request_id=f"echo-{key[:16]}",
             tool_calls=() if tool is None else (_call(tool, key),),
-            logprobs=None if request.sampling.logprobs is None else echo_logprobs(text, request.sampling.logprobs),
-            embedding=echo_vector(last) if request.wanted == "embedding" else None,
+            logprobs=None if top is None else echo_logprobs(text, top),
+            embedding=echo_vector(last) if wanted == "embedding" else None,
             labels=scores,
         )
 
     def _whole(self, key: str, last: str, request: Request) -> str:
-        replies = self.spec.options.get("replies")
-        if replies:
-            return str(replies[int(key, 16) % len(replies)])
+        if self._replies:
+            return str(self._replies[int(key, 16) % len(self._replies)])
         if request.schema is not None:
             return orjson.dumps(follow(request.schema, key)).decode()
         return f"Echo {key[:8]}: {last}"

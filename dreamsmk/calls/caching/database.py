@@ -66,8 +66,11 @@ class Dialect:
         mark: A value in a statement.
         calls: The table of calls.
         number: The column that grows with the order of arrival.
-        has_key: The condition that the column `key` is among the keys of one value.
-        keys: Makes that value of keys.
+        has_key: The condition that the column `key` is among some keys.
+        keys: Returns the values of that condition.
+        begins: The condition that the column `key` begins with a text.
+        start: Returns the values of that condition.
+        by_key: The order of the keys.
         position: The function that gives the place of a text in another, 0 for none.
     """
 
@@ -75,8 +78,10 @@ class Dialect:
     calls: str
     number: str
     has_key: str
-    # Any: what the database's library takes.
-    keys: Callable[[Sequence[str]], Any]
+    keys: Callable[[Sequence[str]], list[object]]
+    begins: str
+    start: Callable[[str], list[object]]
+    by_key: str
     position: str
 
 

@@ -23,6 +23,8 @@ from dreamsmk.requests import Request, Response, Usage
 
 KEYS_PER_SELECT = 2000
 ROWS_PER_PAGE = 1000
+# Replies that may wait for the disk before further calls are made: where it is slow, they would come to any number.
+MAX_UNWRITTEN = 4000
 # A transaction each, so that jobs that write meanwhile wait for no more than one.
 ROWS_PER_DROP = 5000
 # Replies, of all models, that are looked at to learn how long those of one model are.
@@ -51,7 +53,7 @@ class DatabaseCallCache:
         wanted = [key for key in keys if key not in found] if found else keys
         for start in range(0, len(wanted), KEYS_PER_SELECT):
             chunk = wanted[start : start + KEYS_PER_SELECT]
-            rows = self._database.select(self._replies, (self._dialect.keys(chunk),))
+            rows = self._database.select(self._replies, self._dialect.keys(chunk))
             found.update([(key, decoded(response)) for key, response in rows])
         return found
 
@@ -60,7 +62,7 @@ class DatabaseCallCache:
         found = set(self._writer.unwritten(keys))
         for start in range(0, len(keys), KEYS_PER_SELECT):
             chunk = keys[start : start + KEYS_PER_SELECT]
-            found.update([key for (key,) in self._database.select(self._existing, (self._dialect.keys(chunk),))])
+            found.update([key for (key,) in self._database.select(self._existing, self._dialect.keys(chunk))])
         return found
 
     def put(
@@ -84,7 +86,8 @@ class DatabaseCallCache:
         """Lets every request be asked; see `Replies.refuse`."""
 
     def claim(self, keys: Sequence[str], *, anew: bool = False) -> set[str]:
-        """Claims the right to make calls; see `Replies.claim`."""
+        """Claims the right to make calls, once what was put before is nearly written; see `Replies.claim`."""
+        self._writer.group.wait_for_room(MAX_UNWRITTEN)
         claimed = self._writer.claims.claim(keys)
         if claimed and not anew:
             # Its maker may have stored the reply, and given its claim back, between the caller's look and the claim.

@@ -65,6 +65,14 @@ class GroupCommit(Generic[Row]):
             elif len(self._rows) == 1 or len(self._rows) == self._max_rows:
                 self._changed.notify_all()
 
+    def wait_for_room(self, rows: int) -> None:
+        """Returns when no more than so many rows wait to be written."""
+        if self._added - self._written <= rows:
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: self._added - self._written <= rows or self._error is not None)
+            self._raise_error()
+
     def flush(self) -> None:
         """Returns when every row that was added before is written."""
         with self._changed:

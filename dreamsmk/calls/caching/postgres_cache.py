@@ -23,7 +23,11 @@ DIALECT = Dialect(
     calls="dreamsmk_calls",
     number="number",
     has_key="key = any(%s)",
-    keys=list,
+    keys=lambda keys: [list(keys)],
+    begins="key >= %s AND key < %s",
+    # No key has a character behind "f".
+    start=lambda start: [start, f"{start}g"],
+    by_key="key",
     position="strpos",
 )
 _NAMES = STORED

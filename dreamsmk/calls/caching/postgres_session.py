@@ -38,6 +38,8 @@ _SOON = (
     "timeout",
     "timed out",
     "starting up",
+    "not yet accepting",
+    "in recovery mode",
     "shutting down",
     "too many",
     "slots",

@@ -15,12 +15,12 @@ _SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in COUNTS[:4])
 
 
 def replies(dialect: Dialect) -> str:
-    """Returns the statement for keys and replies; its one value is the keys."""
+    """Returns the statement for keys and replies; its values are those of the keys."""
     return f"SELECT key, response FROM {dialect.calls} WHERE {dialect.has_key}"
 
 
 def existing(dialect: Dialect) -> str:
-    """Returns the statement for the keys that there are; its one value is the keys."""
+    """Returns the statement for the keys that there are; its values are those of the keys."""
     return f"SELECT key FROM {dialect.calls} WHERE {dialect.has_key}"
 
 
@@ -75,12 +75,11 @@ def newest(dialect: Dialect, selection: Selection, limit: int) -> Query:
 
 def beginning(dialect: Dialect, start: str, limit: int) -> Query:
     """Returns the query for whole calls whose key begins with a text, by key."""
-    mark = dialect.mark
-    # A range, which the index of the keys answers; no key has a character behind "f".
+    # A range, which the index of the keys answers.
     return (
-        f"SELECT {', '.join(COLUMNS)} FROM {dialect.calls} WHERE key >= {mark} AND key < {mark}"
-        f" ORDER BY key LIMIT {mark}",
-        [start, f"{start}g", limit],
+        f"SELECT {', '.join(COLUMNS)} FROM {dialect.calls} WHERE {dialect.begins}"
+        f" ORDER BY {dialect.by_key} LIMIT {dialect.mark}",
+        [*dialect.start(start), limit],
     )
 
 
@@ -120,8 +119,11 @@ def _where(dialect: Dialect, selection: Selection, *further: tuple[str, object])
         (f"created_at >= {mark}", selection.since),
         (f"created_at < {mark}", selection.until),
         (f"{dialect.position}(request, {mark}) > 0", selection.containing or None),
-        (dialect.has_key, None if selection.keys is None else dialect.keys(sorted(selection.keys))),
         *further,
     ]
-    given = [(text, value) for text, value in conditions if value is not None]
-    return (" WHERE " + " AND ".join(text for text, _ in given) if given else ""), [value for _, value in given]
+    texts = [text for text, value in conditions if value is not None]
+    values: list[object] = [value for _, value in conditions if value is not None]
+    if selection.keys is not None:
+        texts.append(dialect.has_key)
+        values += dialect.keys(sorted(selection.keys))
+    return (f" WHERE {' AND '.join(texts)}" if texts else ""), values

@@ -7,33 +7,59 @@ forward; a file of a newer version, a damaged file and a file of something else 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
+
+import orjson
 
 from dreamsmk.calls.caching.claims import ClaimBook
 from dreamsmk.calls.caching.database import STORED, Dialect, Row, stored_values
 from dreamsmk.calls.caching.database_cache import DatabaseCallCache
+from dreamsmk.calls.caching.queries import existing
 from dreamsmk.calls.caching.sqlite_claims import SqliteClaims
 from dreamsmk.calls.caching.sqlite_file import open_database, reported, transaction
+from dreamsmk.calls.caching.sqlite_places import place_of, places_beginning
 from dreamsmk.errors import CacheError
+
+
+def _json(values: Iterable[object]) -> str:
+    return orjson.dumps(list(values)).decode()
+
+
+def _keys(keys: Sequence[str]) -> list[object]:
+    return [_json(map(place_of, keys)), _json(keys)]
+
+
+def _start(start: str) -> list[object]:
+    # No key has a character behind "f".
+    return [*places_beginning(start), start, f"{start}g"]
+
 
 # A table with row ids: replies that were written one after another are read one after another.
 DIALECT = Dialect(
     mark="?",
     calls="calls",
     number="rowid",
-    has_key="key IN (SELECT value FROM json_each(?))",
-    keys=json.dumps,
+    has_key="place IN (SELECT value FROM json_each(?)) AND key IN (SELECT value FROM json_each(?))",
+    keys=_keys,
+    begins="place BETWEEN ? AND ? AND key >= ? AND key < ?",
+    start=_start,
+    by_key="place, key",
     position="instr",
 )
-_VALUES = f"calls ({', '.join(STORED)}) VALUES ({', '.join('?' * len(STORED))})"
-_INSERT = f"INSERT INTO {_VALUES} ON CONFLICT (key) DO NOTHING"
-# A new row id, not only new values: what was asked again is the newest.
-_REPLACE = f"INSERT OR REPLACE INTO {_VALUES}"
+_MARKS = f"(?, {', '.join('?' * len(STORED))})"
+# OR FAIL: each transaction is rolled back as a whole, so that SQLite need not remember how to undo a single statement.
+_INSERT = f"INSERT OR FAIL INTO calls (place, {', '.join(STORED)}) VALUES {_MARKS}"
+# Around each statement the interpreter's lock changes hands: with one a row, the writing thread would wait for it again
+# and again. Every SQLite takes 999 marks in a statement.
+_ROWS_PER_INSERT = 999 // (len(STORED) + 1)
+_INSERT_MANY = _INSERT + f", {_MARKS}" * (_ROWS_PER_INSERT - 1)
+_DELETE = "DELETE FROM calls WHERE place = ? AND key = ?"
+_EXISTING = existing(DIALECT)
 
 Result = TypeVar("Result")
 
@@ -86,10 +112,7 @@ class SqliteDatabase:
         """Makes rows durable, all or none."""
 
         def store(connection: sqlite3.Connection) -> int:
-            before = connection.total_changes
-            for replaces, rows in groups:
-                connection.executemany(_REPLACE if replaces else _INSERT, [stored_values(row) for row in rows])
-            return connection.total_changes - before
+            return sum(_replace(connection, rows) if replaces else _add(connection, rows) for replaces, rows in groups)
 
         return self._changing(store)
 
@@ -129,3 +152,38 @@ class SqliteDatabase:
         if self._writer is None:
             self._writer = open_database(self._path)
         return self._writer
+
+
+# What follows runs in a transaction, so that a key stands in the table once, though no index says that it must.
+
+
+def _add(connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+    """Writes the rows whose key is not stored; of several with one key, the first."""
+    firsts: dict[str, Row] = {}
+    for row in rows:
+        firsts.setdefault(row.key, row)
+    for (key,) in connection.execute(_EXISTING, _keys(list(firsts))).fetchall():
+        del firsts[key]
+    return _insert(connection, firsts)
+
+
+def _replace(connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+    """Writes the rows in the place of those with their keys; of several with one key, the last.
+
+    Each gets a new row id, not only new values: what was asked again is the newest.
+    """
+    lasts: dict[str, Row] = {}
+    for row in rows:
+        lasts.pop(row.key, None)
+        lasts[row.key] = row
+    connection.executemany(_DELETE, [(place_of(key), key) for key in lasts])
+    return _insert(connection, lasts)
+
+
+def _insert(connection: sqlite3.Connection, rows: Mapping[str, Row]) -> int:
+    values = [(place_of(key), *stored_values(row)) for key, row in rows.items()]
+    whole = len(values) - len(values) % _ROWS_PER_INSERT
+    for start in range(0, whole, _ROWS_PER_INSERT):
+        connection.execute(_INSERT_MANY, list(chain.from_iterable(values[start : start + _ROWS_PER_INSERT])))
+    connection.executemany(_INSERT, values[whole:])
+    return len(rows)

@@ -6,7 +6,6 @@ One that is damaged, as a crash of the machine may leave it, is begun anew.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import time
@@ -14,9 +13,12 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import orjson
+
 from dreamsmk.calls.caching.sqlite_file import BUSY_TIMEOUT_SECONDS, reported, set_wal, transaction
 
 SUFFIX = ".claims"
+SHORT_CHARACTERS = 24
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS owners (id INTEGER PRIMARY KEY, owner TEXT NOT NULL UNIQUE, renewed_at REAL NOT NULL)",
     "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner INTEGER NOT NULL) WITHOUT ROWID",
@@ -25,7 +27,8 @@ _REGISTER = """
 INSERT INTO owners (owner, renewed_at) VALUES (?, ?)
 ON CONFLICT (owner) DO UPDATE SET renewed_at = excluded.renewed_at RETURNING id
 """
-_TAKE = "INSERT INTO claims (key, owner) SELECT value, ? FROM json_each(?) WHERE true ON CONFLICT (key) DO NOTHING"
+# OR IGNORE, and not ON CONFLICT DO NOTHING, for which SQLite would write a file to undo the statement with.
+_TAKE = "INSERT OR IGNORE INTO claims (key, owner) SELECT value, ? FROM json_each(?)"
 _OTHERS = """
 SELECT key, owners.owner FROM claims JOIN owners ON owners.id = claims.owner
 WHERE key IN (SELECT value FROM json_each(?)) AND claims.owner != ?
@@ -58,12 +61,14 @@ class SqliteClaims:
 
     def take(self, owner: str, keys: Sequence[str]) -> dict[str, str]:
         """Writes down the free ones of some keys as the owner's; returns whose the others are."""
-        wanted = json.dumps(list(dict.fromkeys(keys)))
+        short = {_short(key): key for key in keys}
+        wanted = _json(list(short))
 
         def take(connection: sqlite3.Connection) -> dict[str, str]:
             number = connection.execute(_REGISTER, (owner, time.time())).fetchone()[0]
             taken = connection.execute(_TAKE, (number, wanted)).rowcount
-            return {} if taken == len(keys) else dict(connection.execute(_OTHERS, (wanted, number)).fetchall())
+            others = [] if taken == len(keys) else connection.execute(_OTHERS, (wanted, number)).fetchall()
+            return {short[key]: holder for key, holder in others}
 
         return self._changing(take)
 
@@ -74,16 +79,16 @@ class SqliteClaims:
     def ages(self, owners: Collection[str]) -> dict[str, float]:
         """Returns for how many seconds owners have not renewed their claims."""
         now = time.time()
-        found = self._changing(lambda connection: connection.execute(_AGES, (json.dumps(list(owners)),)).fetchall())
+        found = self._changing(lambda connection: connection.execute(_AGES, (_json(list(owners)),)).fetchall())
         return {owner: now - renewed_at for owner, renewed_at in found}
 
     def expel(self, owners: Collection[str]) -> None:
         """Ends all claims of some owners."""
-        self._changing(lambda connection: [connection.execute(step, (json.dumps(list(owners)),)) for step in _EXPEL])
+        self._changing(lambda connection: [connection.execute(step, (_json(list(owners)),)) for step in _EXPEL])
 
     def give_back(self, owner: str, keys: Sequence[str]) -> None:
         """Ends claims of an owner."""
-        self._changing(lambda connection: connection.execute(_GIVE_BACK, (json.dumps(keys), owner)))
+        self._changing(lambda connection: connection.execute(_GIVE_BACK, (_json(list(map(_short, keys))), owner)))
 
     def renew(self, owner: str) -> None:
         """Renews all claims of an owner."""
@@ -123,6 +128,8 @@ class SqliteClaims:
         )
         try:
             connection.execute("PRAGMA synchronous=OFF")
+            # What is deleted holds no secret, and SQLite as some systems build it would write zeros over it.
+            connection.execute("PRAGMA secure_delete=OFF")
             set_wal(connection, self._path)
             with transaction(connection):
                 for statement in _SCHEMA:
@@ -138,3 +145,12 @@ class SqliteClaims:
             self._connection = None
         for end in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+
+
+def _short(key: str) -> str:
+    """Returns the end of a key, by which it is known here: a third of the pages to write, and still no two alike."""
+    return key[-SHORT_CHARACTERS:]
+
+
+def _json(texts: list[str]) -> str:
+    return orjson.dumps(texts).decode()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dreamsmk.calls.caching.sqlite_places import place_of
 from dreamsmk.errors import CacheError
 
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -22,8 +23,8 @@ APPLICATION_ID = 0x64736D6B
 
 # Rows of a kilobyte or two fill pages of this size better than the usual ones; a file keeps the size it was made with.
 PAGE_BYTES = 8192
-# The log is written back in portions of 32 MiB, so that pages of the index that many keys fall on are written once.
-CHECKPOINT_PAGES = 4096
+# The log is written back in portions of 64 MiB, so that pages of the index that many keys fall on are written once.
+CHECKPOINT_PAGES = 8192
 
 
 _BUSY = "PRAGMA busy_timeout={:.0f}"
@@ -84,6 +85,47 @@ MIGRATIONS = (
         "DROP TABLE calls",
         "ALTER TABLE new_calls RENAME TO calls",
         # All that statistics and the choice of calls read: they never touch the texts.
+        """
+        CREATE INDEX calls_by_model ON calls (
+            model, provider, base_url, rule, created_at,
+            input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, retries, latency_seconds
+        )
+        """,
+    ),
+    (
+        # Keys by their place, see `sqlite_places`.
+        """
+        CREATE TABLE new_calls (
+            place INTEGER NOT NULL,
+            key TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            model TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            base_url TEXT,
+            input_tokens INTEGER,
+            cached_input_tokens INTEGER,
+            output_tokens INTEGER,
+            reasoning_tokens INTEGER,
+            retries INTEGER,
+            latency_seconds REAL,
+            request TEXT NOT NULL,
+            response TEXT NOT NULL
+        )
+        """,
+        """
+        INSERT INTO new_calls (
+            rowid, place, key, created_at, rule, model, provider, base_url, input_tokens, cached_input_tokens,
+            output_tokens, reasoning_tokens, retries, latency_seconds, request, response
+        )
+        SELECT
+            rowid, place_of(key), key, created_at, rule, model, provider, base_url, input_tokens, cached_input_tokens,
+            output_tokens, reasoning_tokens, retries, latency_seconds, request, response
+        FROM calls ORDER BY rowid
+        """,
+        "DROP TABLE calls",
+        "ALTER TABLE new_calls RENAME TO calls",
+        "CREATE INDEX calls_by_place ON calls (place)",
         """
         CREATE INDEX calls_by_model ON calls (
             model, provider, base_url, rule, created_at,
@@ -220,6 +262,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(_BUSY.format(1000 * MIGRATION_TIMEOUT_SECONDS))
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_BUSY.format(1000 * BUSY_TIMEOUT_SECONDS))
+    connection.create_function("place_of", 1, place_of, deterministic=True)
     try:
         # Asked again under the lock: another process may have been faster.
         version = _version_of_ours(connection, path) or 0

@@ -117,3 +117,36 @@ def test_no_claim_outlives_a_run_whatever_ends_it(tmp_path, cache):
         missing = [key for key in missing if key not in other.get_many(missing)]
         assert len(missing) > 50
         assert other.claim(missing) == set(missing)
+
+
+def test_calls_that_are_claimed_before_a_look_that_finds_them_are_hits_and_free_again(tmp_path, cache):
+    wanted = requests(300)
+    stored = wanted[100:150]
+    with SqliteCallCache(tmp_path / "calls.db") as other:
+        for one in stored:
+            other.put(one.key(), one, response("theirs"))
+        other.flush()
+        tally = Tally()
+        # the first look finds nothing, so that the second group is claimed before it is looked up
+        found = [reply.text for reply in answer(Service(), cache, wanted, tally=tally)]
+        assert found[100:150] == ["theirs"] * 50
+        assert (tally.sent, tally.hits) == (250, 50)
+        keys = [one.key() for one in stored]
+        assert other.claim(keys, anew=True) == set(keys)
+
+
+def test_a_call_that_was_stored_just_before_it_was_claimed_is_not_made(tmp_path, cache):
+    wanted = requests(300)
+    late = wanted[200]
+
+    def source():
+        for one in wanted:
+            if one is late:
+                with SqliteCallCache(tmp_path / "calls.db") as other:
+                    other.put(late.key(), late, response("theirs"))
+            yield one
+
+    service = Service()
+    found = [reply.text for reply in answer(service, cache, source())]
+    assert found[200] == "theirs"
+    assert service.attempts["prompt 200"] == 0

@@ -7,7 +7,9 @@ import pytest
 
 from dreamsmk.calls import answer, outcomes
 from dreamsmk.calls.background import background_loop
+from dreamsmk.calls.bounds.limits import Limits
 from dreamsmk.calls.call import Call
+from dreamsmk.calls.carriers import Terms
 from dreamsmk.calls.gate import Gate
 from dreamsmk.calls.retry import RetryPolicy
 from dreamsmk.calls.window import ServiceWindow
@@ -182,6 +184,35 @@ def test_calls_that_can_go_as_one_are_sent_in_groups(cache):
 def test_texts_are_never_sent_in_groups(cache):
     service = Grouping(spec(max_concurrency=4))
     list(answer(service, cache, requests(40)))
+    assert "groups" not in service.__dict__
+
+
+class GroupingTexts(Grouping):
+    """Answers several requests for a text as one."""
+
+    @property
+    def texts_at_once(self):
+        return 10
+
+
+def test_texts_are_sent_in_groups_where_the_provider_takes_them_so(cache):
+    service = GroupingTexts(spec(max_concurrency=2))
+    assert [one.text for one in answer(service, cache, requests(100))] == [f"re: prompt {i}" for i in range(100)]
+    assert max(service.groups) == 10
+    assert set(service.attempts.values()) == {1}
+
+
+def test_a_text_that_spoils_its_group_fails_alone(cache):
+    service = GroupingTexts(spec(max_concurrency=1))
+    service.spoils = frozenset({"prompt 3"})
+    service.fails = lambda prompt, attempt: RequestRejected("too long", status=400) if prompt == "prompt 3" else None
+    found = list(outcomes(service, cache, requests(10), max_failures=1))
+    assert [number for number, one in enumerate(found) if isinstance(one, Failure)] == [3]
+
+
+def test_texts_are_sent_one_by_one_where_rates_are_held(cache):
+    service = GroupingTexts(spec(requests_per_minute=60_000))
+    list(outcomes(service, cache, requests(40), terms=Terms(Limits.of(service.spec))))
     assert "groups" not in service.__dict__
 
 

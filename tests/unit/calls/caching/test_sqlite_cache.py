@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dreamsmk.calls import SqliteCallCache
 from dreamsmk.calls.caching import queries
 from dreamsmk.calls.caching.cache import Selection
 from dreamsmk.calls.caching.sqlite_cache import DIALECT, SqliteDatabase
 from dreamsmk.calls.caching.sqlite_file import PAGE_BYTES, SCHEMA_VERSION
+from dreamsmk.calls.caching.sqlite_places import place_of, places_beginning
 from dreamsmk.errors import CacheError
 from dreamsmk.hashing import canonical_bytes
 from dreamsmk.requests import Usage
@@ -121,6 +124,7 @@ def test_a_migrated_file_has_the_schema_of_a_new_one(tmp_path):
             [
                 database.execute("SELECT * FROM pragma_table_info('calls')").fetchall(),
                 database.execute("SELECT name FROM pragma_index_info('calls_by_model')").fetchall(),
+                database.execute("SELECT name FROM pragma_index_info('calls_by_place')").fetchall(),
             ]
         )
         database.close()
@@ -140,6 +144,43 @@ def test_statistics_and_the_choice_of_calls_read_no_request_and_no_reply(tmp_pat
         (plan, *_) = database.select(f"EXPLAIN QUERY PLAN {query}", values)
         assert "USING COVERING INDEX calls_by_model" in plan[3]
     database.close()
+
+
+def test_keys_are_found_by_their_place(tmp_path):
+    database = SqliteDatabase(tmp_path / "calls.db")
+    for query, values in (
+        (queries.replies(DIALECT), DIALECT.keys(["sha256:ab"])),
+        (queries.existing(DIALECT), DIALECT.keys(["sha256:ab"])),
+        queries.count(DIALECT, Selection(keys=frozenset({"sha256:ab"}))),
+        queries.beginning(DIALECT, "sha256:ab", 2),
+    ):
+        (plan, *_) = database.select(f"EXPLAIN QUERY PLAN {query}", values)
+        assert "USING INDEX calls_by_place" in plan[3]
+    database.close()
+
+
+def test_two_keys_with_one_place_are_two_calls(tmp_path):
+    one, two, three = (f"sha256:{'ab' * 8}{number:048x}" for number in range(3))
+    assert place_of(one) == place_of(two) == place_of(three)
+    with SqliteCallCache(tmp_path / "calls.db") as cache:
+        for key in (one, two):
+            cache.put(key, ask("hello"), reply(key), body=b"{}")
+        cache.flush()
+        assert {key: found.text for key, found in cache.get_many([one, two, three]).items()} == {one: one, two: two}
+        assert cache.existing([one, three]) == {one}
+        cache.put(two, ask("hello"), reply("new"), body=b"{}", replaces=True)
+        cache.flush()
+        assert {key: found.text for key, found in cache.get_many([one, two]).items()} == {one: one, two: "new"}
+        assert cache.drop(Selection(keys=frozenset({two}))) == 1
+        assert [row.key for row in cache.rows()] == [one]
+
+
+@given(st.text("0123456789abcdef", min_size=64, max_size=64), st.integers(0, 71))
+def test_a_key_lies_among_the_places_of_its_beginning(digits, length):
+    key = f"sha256:{digits}"
+    first, last = places_beginning(key[:length])
+    assert first <= place_of(key) <= last
+    assert last - first < 16 ** max(0, 15 - max(0, length - 7))
 
 
 def test_a_table_has_nothing_but_texts_and_numbers(tmp_path):
