@@ -3,8 +3,8 @@
     python -m benchmarks.generation_runs dreamsmk|unsorted|sorted MODEL
 
 prints `{"seconds", "cpu_seconds", "tokens"}` as JSON. `unsorted` is a plain loop of `generate` over batches as the
-prompts come, `sorted` one over batches of like length, which is DataDreamer's way. All pad on the left, search greedily,
-and have batches of the same size; a reply ends where the model ends it, after 48 tokens at the latest.
+prompts come, `sorted` one over batches of like length, which is DataDreamer's way. All pad on the left and search
+greedily, in batches of one size; a reply ends where the model ends it, after 48 tokens at the latest.
 """
 
 from __future__ import annotations
