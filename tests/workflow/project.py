@@ -49,12 +49,18 @@ class Run:
     @property
     def worked(self) -> list[str]:
         """Rules whose jobs did their work, rather than find it in the store, sorted."""
-        return sorted(re.findall(r"^(\S+): done in ", self.output, re.MULTILINE))
+        return self._who_said(r"done in ")
 
     @property
     def restored(self) -> list[str]:
         """Rules whose targets were kept or put back from the store, with a process or without, sorted."""
-        return sorted(re.findall(r"^(\S+): (?:\S.* )?(?:restored|kept) from the store", self.output, re.MULTILINE))
+        return self._who_said(r"(?:\S.* )?(?:restored|kept) from the store")
+
+    def _who_said(self, pattern: str) -> list[str]:
+        """Snakemake ends its lines in a second write: what a job says may stand behind the last word of one."""
+        said = re.findall(rf"^(.*?)(\S+): {pattern}", self.output, re.MULTILINE)
+        rules = {*self.ran, *(name for before, name in said if not before)}
+        return sorted(max((r for r in rules if name.endswith(r)), key=len, default=name) for _, name in said)
 
     @property
     def calls(self) -> int:
