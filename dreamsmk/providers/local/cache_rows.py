@@ -1,4 +1,4 @@
-"""Takes rows out of a batch that is being generated, and puts two such batches together.
+"""Takes rows out of a batch that is being generated, and puts such batches together.
 
 Contract: what is left of a batch, or joined with another, goes on exactly as it would have alone. Where a model keeps
 its past in a form that this is not known to hold for (state spaces, static or quantized caches, positions in several
@@ -72,30 +72,32 @@ def can_join(inputs: dict[str, Any]) -> bool:
 
 
 # Any: as above.
-def joined(first: dict[str, Any], second: dict[str, Any], lengths: Sequence[int]) -> dict[str, Any]:
-    """Returns the arguments of two batches as one; their caches are taken over.
+def joined(batches: Sequence[dict[str, Any]], lengths: Sequence[int]) -> dict[str, Any]:
+    """Returns the arguments of batches as one; their caches are taken over.
 
     Args:
-        first: What the model is called with for the rows that come first.
-        second: The same for the others.
-        lengths: Tokens of each row that the cache holds once the next step is done, first rows first.
+        batches: What the model is called with for each, beside the tokens.
+        lengths: Tokens of each row that the cache holds once the next step is done, rows of the first batch first.
     """
     import torch
     from torch.nn.functional import pad
 
     width = max(lengths)
-    caches = [inputs[CACHE] for inputs in (first, second)]
+    caches = [inputs[CACHE] for inputs in batches]
     for layers in zip(*(cache.layers for cache in caches), strict=True):
         for name in ("keys", "values"):
             # the columns that no row uses any more are cut off, the missing ones are padded
             parts = [getattr(layer, name)[:, :, -(width - 1) :] for layer in layers]
             parts = [pad(part, (0, 0, width - 1 - part.shape[2], 0)) for part in parts]
             setattr(layers[0], name, torch.cat(parts))
+            # one layer after the other, so that memory holds no batch twice
+            for layer in layers[1:]:
+                setattr(layer, name, None)
     device = caches[0].layers[0].keys.device
     counts = torch.tensor(lengths, device=device)
     mask = (torch.arange(width, device=device)[None, :] >= width - counts[:, None]).long()
-    inputs = {**first, "attention_mask": None if min(lengths) == width else mask}
-    if first.get("position_ids") is not None:
+    inputs = {**batches[0], "attention_mask": None if min(lengths) == width else mask}
+    if inputs.get("position_ids") is not None:
         inputs["position_ids"] = counts[:, None] - 1
     return inputs
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dreamsmk.providers.local.cache_rows import can_join, can_keep, joined, keep
 from dreamsmk.providers.local.loading import LoadedModel
 from dreamsmk.providers.local.logprobs import note_logprobs
+from dreamsmk.providers.local.passes import in_passes
 from dreamsmk.providers.local.quiet import quietly
 from dreamsmk.providers.local.rows import Row
 from dreamsmk.providers.local.sampling import GrammarMask, Group, GumbelNoise, RowsAtHand, logits_processors
@@ -85,6 +86,7 @@ class Decoder:
         self._group = group
         self._at_hand = RowsAtHand()
         self._running: Running | None = None
+        self._reads_in_passes = loaded.model.device.type == "cpu"  # not measured elsewhere
         self._begun: list[Row] = []
         self._done: list[Row] = []
 
@@ -100,17 +102,14 @@ class Decoder:
         return self._running is None or self._running.is_open
 
     def admit(self, rows: Sequence[Row]) -> None:
-        """Begins rows: the model reads their prompts, and their first tokens are chosen."""
+        """Begins rows, the longest prompt first: the model reads the prompts, and their first tokens are chosen."""
         import torch
 
-        for row in rows:
-            row.begin()
         # they belong here from now on, whatever happens
         self._begun = list(rows)
         with quietly(), torch.inference_mode():
-            begun = self._without_done(self._prefilled(self._begun))
-            if begun is not None:
-                self._running = begun if self._running is None else self._together(self._running, begun)
+            begun = [self._without_done(batch) for batch in self._read(self._begun)]
+            self._running = self._together([batch for batch in (self._running, *begun) if batch is not None])
         self._begun = []
 
     def advance(self) -> list[Row]:
@@ -134,10 +133,24 @@ class Decoder:
         self._running, self._begun, self._done, self._at_hand.rows = None, [], [], ()
         return done, rows
 
+    def _read(self, rows: list[Row]) -> list[Running]:
+        """Returns rows as batches that can be joined, or as one, after their first step."""
+        passes = in_passes([len(row.prompt) for row in rows]) if self._reads_in_passes else [slice(None)]
+        batches: list[Running] = []
+        for part in passes:
+            batches.append(self._prefilled(rows[part]))
+            if len(passes) > 1 and not batches[0].is_open:
+                # known only now, and so once: what was read is read again, with the others
+                self._reads_in_passes, self._done = False, []
+                return self._read(rows)
+        return batches
+
     def _prefilled(self, rows: list[Row]) -> Running:
         """Returns rows as a batch, after their first step."""
         import torch
 
+        for row in rows:
+            row.begin()
         width = max(len(row.prompt) for row in rows)
         # a decoder goes on at the right end, an encoder counts positions from the left
         is_right = self._loaded.is_encoder_decoder
@@ -227,14 +240,17 @@ class Decoder:
             self._tell_padding(running)
         return running
 
-    def _together(self, running: Running, begun: Running) -> Running:
-        """Returns two batches as one."""
+    def _together(self, batches: list[Running]) -> Running | None:
+        """Returns batches as one; None where there is none."""
         import torch
 
-        rows = [*running.rows, *begun.rows]
+        if len(batches) < 2:
+            return batches[0] if batches else None
+        running = batches[0]
+        rows = [row for batch in batches for row in batch.rows]
         width = max(row.length for row in rows)
         ids = [[self._loaded.pad_id] * (width - row.length) + row.prompt + row.new for row in rows]
-        running.inputs = joined(running.inputs, begun.inputs, [row.length for row in rows])
+        running.inputs = joined([batch.inputs for batch in batches], [row.length for row in rows])
         running.ids = torch.tensor(ids, device=running.ids.device)
         running.rows = rows
         self._tell_padding(running)

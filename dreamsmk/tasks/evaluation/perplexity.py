@@ -96,7 +96,6 @@ def encode_rows(
         TrainingError: Rows are too long, or the model is none that texts can be put to.
     """
     from dreamsmk.providers.identity import chat_template_text
-    from dreamsmk.providers.local.answering import is_chat
     from dreamsmk.providers.local.loading import context_of, load_tokenizer
     from dreamsmk.providers.local.quiet import quietly
 
@@ -110,7 +109,7 @@ def encode_rows(
             return _encode_texts(texts[0], tokenizer, limit, truncate=params["truncate"], where=where)
         if base.spec.chat_template is not None:
             tokenizer.chat_template = chat_template_text(base.spec.chat_template)
-        encoder = Encoder(tokenizer, is_chat=is_chat(base.spec), system_prompt=params["system_prompt"])
+        encoder = Encoder(tokenizer, base.is_chat, params["system_prompt"], base.template_values)
         if not texts[0]:
             return []
         found = encode_pairs(

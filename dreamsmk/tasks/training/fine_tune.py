@@ -171,7 +171,7 @@ def _encoder(base: BaseModel, params: FineTuneParameters, tokenizer: Any, way: W
                 "the model is used without a chat template", where="chat_template", hint="leave one of the two out"
             )
         tokenizer.chat_template = params.chat_template
-    return Encoder(tokenizer, is_chat=base.is_chat and way != "text", system_prompt=params.system_prompt)
+    return Encoder(tokenizer, base.is_chat and way != "text", params.system_prompt, base.template_values)
 
 
 def _with_files(params: FineTuneParameters, context: Context, way: Way) -> FineTuneParameters:

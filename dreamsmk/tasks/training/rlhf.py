@@ -108,7 +108,7 @@ def rlhf(context: Context) -> None:
     tables = _tables(context, params)
     with quiet_libraries():
         config, tokenizer = base.load_config("causal"), base.load_tokenizer()
-        encoder = Encoder(tokenizer, is_chat=base.is_chat, system_prompt=params.system_prompt)
+        encoder = Encoder(tokenizer, base.is_chat, params.system_prompt, base.template_values)
         for table in tables:
             check_prompts(table, encoder, config, params)
         rewards = _rewards(context, params, tables)

@@ -5,7 +5,7 @@ Contract: whatever can be wrong with it is found before its weights are read, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,13 @@ class BaseModel:
     def is_chat(self) -> bool:
         """Whether the model is prompted through its chat template."""
         return is_chat(self.spec)
+
+    # Any: JSON.
+    @property
+    def template_values(self) -> Mapping[str, Any]:
+        """Further values for the chat template: `options: {chat_template_kwargs: …}`."""
+        values: Mapping[str, Any] = self.spec.options.get("chat_template_kwargs", {})
+        return values
 
     def check_spec(self, lora: Lora | None, provider: str = "transformers") -> None:
         """Checks what can be checked without a file of the model.

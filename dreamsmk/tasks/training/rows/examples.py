@@ -7,7 +7,7 @@ it, are `IGNORED`. Nothing is cut or left out in silence: a row that does not fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,13 @@ class Encoder:
         tokenizer: A tokenizer of transformers.
         is_chat: Whether prompts go through the tokenizer's chat template, as the messages of a user.
         system_prompt: What the system message says, where there is one.
+        template_values: Further values for the chat template, as the model is given them when it is asked.
     """
 
     tokenizer: Any  # transformers publishes no types
     is_chat: bool = True
     system_prompt: str | None = None
+    template_values: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON
 
     def __post_init__(self) -> None:
         if self.is_chat and not self.tokenizer.chat_template:
@@ -83,7 +85,7 @@ class Encoder:
         """
         from jinja2 import TemplateError
 
-        given = {"tokenize": True, "return_dict": True, **arguments}
+        given = {**self.template_values, "tokenize": True, "return_dict": True, **arguments}
         template = self.tokenizer.get_chat_template()
         if "strftime_now" in template:
             # the day that the model will be told when it is asked, too

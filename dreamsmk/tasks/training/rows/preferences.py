@@ -47,7 +47,7 @@ class PairParameters(PreferenceParameters):
 # Any: transformers publishes no types.
 def encoder_of(base: BaseModel, tokenizer: Any, params: PreferenceParameters) -> Encoder:
     """Returns what turns the rows into token ids."""
-    return Encoder(tokenizer, is_chat=base.is_chat, system_prompt=params.system_prompt)
+    return Encoder(tokenizer, base.is_chat, params.system_prompt, base.template_values)
 
 
 # Any: transformers publishes no types.

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from dreamsmk.errors import RequestRejected
-from dreamsmk.providers.local import answering
+from dreamsmk.providers.local import answering, passes
 from dreamsmk.providers.local.answering import LocalModel
 from dreamsmk.providers.local.batching import in_batches
 from dreamsmk.providers.local.decoding import Decoder
@@ -80,6 +80,13 @@ def answers(spec: ModelSpec, requests: list[Request]) -> list[Response | Request
     return [replies[index] for index in range(len(requests))]
 
 
+@pytest.fixture(params=["one pass", "passes"])
+def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts of a batch that are read in one pass, or in as many as there are lengths."""
+    monkeypatch.setattr(passes, "PASS_TOKENS", 10**6 if request.param == "one pass" else 0)
+
+
+@pytest.mark.usefixtures("reading")
 @pytest.mark.parametrize("kind", ["llama", *KINDS])
 def test_every_kind_of_causal_model_answers_as_generate_does(kind: str, tiny: Path, tmp_path: Path) -> None:
     folder = make_model(kind, tiny, tmp_path / kind)
@@ -91,6 +98,7 @@ def test_every_kind_of_causal_model_answers_as_generate_does(kind: str, tiny: Pa
     assert [reply.text for reply in answers(spec, requests)] == expected
 
 
+@pytest.mark.usefixtures("reading")
 def test_a_sequence_to_sequence_model_answers_as_generate_does(t5: Path, t5_spec: ModelSpec) -> None:
     requests = requests_for(t5_spec)
     loaded = load_model(t5_spec)
@@ -101,6 +109,7 @@ def test_a_sequence_to_sequence_model_answers_as_generate_does(t5: Path, t5_spec
     assert [reply.usage.output_tokens for reply in replies] == [each.sampling.max_tokens for each in requests]
 
 
+@pytest.mark.usefixtures("reading")
 @pytest.mark.parametrize("name", ["spec", "t5_spec"])
 @pytest.mark.parametrize("values", [{"repetition_penalty": 1.4}, {"logprobs": 2}, {"stop": ("e",)}, {}])
 def test_a_sampled_row_is_the_same_alone_and_in_any_batch(
@@ -147,6 +156,7 @@ def run_with_memory(spec: ModelSpec, requests: list[Request], tokens: int) -> tu
     return [replies[index] for index in range(len(requests))], sizes
 
 
+@pytest.mark.usefixtures("reading")
 def test_memory_that_runs_out_at_any_moment_changes_no_reply(spec: ModelSpec) -> None:
     requests = requests_for(spec, count=12, temperature=1.0)
     expected = [reply.text for reply in answers(spec, requests)]
@@ -154,6 +164,34 @@ def test_memory_that_runs_out_at_any_moment_changes_no_reply(spec: ModelSpec) ->
         replies, sizes = run_with_memory(spec, requests, tokens)
         assert [reply.text for reply in replies if isinstance(reply, Response)] == expected
         assert max(sizes) == 4
+
+
+@pytest.mark.parametrize(
+    ("lengths", "parts"),
+    [
+        ([], []),
+        ([300], [1]),
+        ([300, 299, 298], [3]),
+        ([300, 290, 100, 99, 98, 60], [2, 4]),
+        ([90, 20, 20], [1, 2]),
+        ([80, 20], [2]),
+        ([1000] * 5, [1, 2, 2]),
+        ([9000, 9000, 10], [1, 1, 1]),
+    ],
+)
+def test_prompts_are_read_in_the_passes_that_cost_least(lengths: list[int], parts: list[int]) -> None:
+    found = passes.in_passes(lengths)
+    assert [part.stop - part.start for part in found] == parts
+    assert [length for part in found for length in lengths[part]] == lengths
+
+
+def test_prompts_of_other_lengths_are_read_in_passes_of_their_own(spec: ModelSpec) -> None:
+    long, short = "the of and to a in is you that it " * 10, "the of"
+    requests = [fixed_request(spec, text, max_tokens=4) for text in (short, long, short, long)]
+    alone = [answers(spec, [request])[0].text for request in requests]
+    replies, sizes = run_with_memory(spec, requests, 10**6)
+    assert sizes == [2, 2, 4, 4, 4]
+    assert [reply.text for reply in replies] == alone
 
 
 def test_rows_that_fit_into_no_memory_are_rejected_one_by_one(spec: ModelSpec) -> None:

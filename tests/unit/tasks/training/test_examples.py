@@ -107,6 +107,24 @@ def test_an_output_that_changes_how_the_prompt_is_rendered_begins_where_the_two_
     assert text_of(odd, row["labels"]) == ":an answer\n"
 
 
+def test_a_model_learns_from_the_prompt_that_it_is_asked_with(tiny_model):
+    from transformers import AutoTokenizer
+
+    from dreamsmk.providers.local.prompts import prompt_tokens
+    from dreamsmk.requests import Message, ModelIdentity, Request
+
+    thinking = AutoTokenizer.from_pretrained(tiny_model)
+    thinking.chat_template = (
+        "{% for m in messages %}{{ m['role'] + ':' + m['content'] + '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant:' + ('' if enable_thinking else 'no thoughts:') }}{% endif %}"
+    )
+    request = Request(ModelIdentity("transformers", str(tiny_model)), (Message("user", "the question"),))
+    for values in ({}, {"enable_thinking": True}):
+        asked = prompt_tokens(request, thinking, is_chat=True, chat_template=None, template_values=values)
+        assert Encoder(thinking, template_values=values).prompts(["the question"]) == [asked]
+    assert thinking.decode(asked) == "user:the question\nassistant:"
+
+
 def test_a_template_that_asks_for_the_day_is_told_that_of_local_models(tokenizer, tiny_model):
     from transformers import AutoTokenizer
 
