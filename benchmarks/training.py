@@ -7,7 +7,8 @@ whole. Ours and theirs take turns, REPEATS=2 times, each run a process of its ow
 figure is the best of its repeats. Both see the same rows and the same arguments; ours writes its history and facts
 besides. MODEL=folder trains and asks that model instead. Exits with 1 where a limit is missed.
 
-The time is that of `trainer.train()`: loading the model and tokenizing the rows are not in it.
+The time is that of `trainer.train()`: loading the model and tokenizing the rows are not in it. Nor is
+loading in that of generation; tokenizing is.
 """
 
 from __future__ import annotations
