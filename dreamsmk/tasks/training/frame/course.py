@@ -18,7 +18,7 @@ from dreamsmk.errors import MissingExtra, SettingsError, TrainingError
 from dreamsmk.tasks.training.frame.arguments import shared_arguments
 from dreamsmk.tasks.training.frame.base_model import BaseModel
 from dreamsmk.tasks.training.frame.breakdowns import breakdowns_told
-from dreamsmk.tasks.training.frame.checkpoints import newest_whole_checkpoint
+from dreamsmk.tasks.training.frame.checkpoints import Layout, newest_whole_checkpoint
 from dreamsmk.tasks.training.frame.devices import gathered_weights, process_count
 from dreamsmk.tasks.training.frame.history import history_table
 from dreamsmk.tasks.training.frame.longer import Shelf, shelf_of
@@ -78,10 +78,11 @@ class Course:
         self._check_validation()
         learnt_from = {"others": self.others, "functions": self.functions}
         self._shelf = shelf_of(self.context, self.params, self.trainer, self.obstacle, **learnt_from)
-        self.checkpoint = newest_whole_checkpoint(self.checkpoints)
-        if self.checkpoint is None and (said := self._shelf.take(self.checkpoints, self._steps)):
+        layout = Layout.of(self.context.params, process_count())
+        self.checkpoint = newest_whole_checkpoint(self.checkpoints, layout)
+        if self.checkpoint is None and (said := self._shelf.take(self.checkpoints, self._steps, layout)):
             self.context.progress.note(said)
-            self.checkpoint = newest_whole_checkpoint(self.checkpoints)
+            self.checkpoint = newest_whole_checkpoint(self.checkpoints, layout)
 
     @property
     def checkpoints(self) -> Path:

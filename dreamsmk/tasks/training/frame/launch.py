@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from dreamsmk import errors
 from dreamsmk.errors import DreamsmkError, SettingsError, TrainingError
 from dreamsmk.tasks.training.frame import workers
-from dreamsmk.tasks.training.frame.checkpoints import newest_whole_checkpoint
+from dreamsmk.tasks.training.frame.checkpoints import Layout, newest_whole_checkpoint
 from dreamsmk.tasks.training.frame.devices import gpu_count, process_count
 from dreamsmk.tasks.training.frame.workers import JOB_FILE, PROGRESS, WORKER_VARIABLE, failure_file
 
@@ -76,16 +76,16 @@ class Fleet:
         """Returns the fleet of a job, as its parameters and its scheduler say.
 
         Raises:
-            SettingsError: There are fewer GPUs than processes, or weights are to be shared out among CPUs.
+            SettingsError: There is not one GPU for each process, or weights are to be shared out among CPUs.
         """
         if WORKER_VARIABLE in os.environ:
             return cls(process_count())
         gpus, asked = gpu_count(), params.get("processes")
-        if asked and gpus and asked > gpus:
+        if asked and gpus and asked != gpus:
             raise SettingsError(
-                f"{asked} processes need a GPU each, and the job has {gpus}",
+                f"each process has a GPU of its own, and there are {asked} for {gpus}",
                 where="processes",
-                hint=f"ask for them: resources: gpu={asked}, or leave `processes` out",
+                hint=f"ask for resources: gpu={asked}, or leave `processes` out",
             )
         fleet = cls(asked or max(gpus, 1), int(os.environ.get("SLURM_JOB_NUM_NODES", "1")))
         if params.get("sharding") == "fsdp" and not gpus:
@@ -100,7 +100,7 @@ class Fleet:
 
 def _run_in_workers(task: Task, context: Context, fleet: Fleet, models: Sequence[str]) -> None:
     # what a killed run left half is removed once, before several processes look for it
-    newest_whole_checkpoint(context.scratch / "checkpoints")
+    newest_whole_checkpoint(context.scratch / "checkpoints", Layout.of(context.params, fleet.size))
     context.scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="workers-", dir=context.scratch))
     (folder / JOB_FILE).write_text(json.dumps(_described(task, context, models)), encoding="utf-8")

@@ -19,7 +19,7 @@ from dreamsmk.hashing import DigestMemo, canonical_bytes, digest_bytes
 from dreamsmk.hashing.code import identify_function
 from dreamsmk.providers import resolve_identity
 from dreamsmk.store import Home
-from dreamsmk.tasks.training.frame.checkpoints import newest_whole_checkpoint
+from dreamsmk.tasks.training.frame.checkpoints import Layout, newest_whole_checkpoint
 from dreamsmk.tasks.training.frame.devices import process_count
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ class Shelf:
     folder: Path
     obstacle: str
 
-    def take(self, checkpoints: Path, max_steps: int) -> str:
+    def take(self, checkpoints: Path, max_steps: int, layout: Layout) -> str:
         """Puts what a shorter training left among the checkpoints of a longer one.
 
         Args:
             checkpoints: Those of the longer training; it has none yet.
             max_steps: Its last step.
+            layout: That of its checkpoints.
 
         Returns:
             What to tell the user; empty where there was no shorter training.
@@ -59,7 +60,7 @@ class Shelf:
             return ""
         if self.obstacle:
             return f"training anew, not on from step {ended} of the shorter training: {self.obstacle}"
-        kept = newest_whole_checkpoint(self.folder)
+        kept = newest_whole_checkpoint(self.folder, layout)
         if kept is None:
             return ""
         shutil.copytree(kept, checkpoints / kept.name, dirs_exist_ok=True)
