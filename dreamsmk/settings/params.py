@@ -23,6 +23,8 @@ from dreamsmk.settings.validation import check_value
 
 # Any (in this file): JSON Schema and JSON.
 Position = tuple[str | int, ...]
+# Below it a float is one whole number and no other.
+_EXACT = 2**53
 
 
 def validate_params(schema: Schema, params: Mapping[str, Any], *, where: str) -> dict[str, Any]:
@@ -80,13 +82,18 @@ def _fill(node: Schema, value: Any, root: Schema) -> Any:
         value = {**value, **{name: found[0] for name, found in defaults.items() if found}}
     if isinstance(value, (dict, list)):
         out: Any = copy.copy(value)
-        for part, sub in children(flat, value):
-            out[part] = _fill(sub, out[part], root)
+        found = dict(children(flat, value))
+        for part in value if isinstance(value, dict) else range(len(value)):
+            out[part] = _fill(found.get(part, {}), out[part], root)
         return out
-    # To JSON 100.0 is a whole number; to the task it must be one too.
-    if isinstance(value, float) and value.is_integer() and "integer" in types_of(flat):
-        return int(value)
-    return value
+    # To JSON, and so to the fingerprint, 100.0 is 100: to the task it must be too, which may write it out.
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return int(value) if is_whole and not _is_of_numbers_alone(flat) else value
+
+
+def _is_of_numbers_alone(flat: Schema) -> bool:
+    """Says whether a value is computed with whatever kind of number it is."""
+    return "number" in types_of(flat) and {"number", "null"}.issuperset(types_of(flat))
 
 
 def _default(node: Any, root: Schema) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import enum
+import json
 from collections import OrderedDict
 from pathlib import Path
 
@@ -269,6 +270,21 @@ def test_a_whole_float_becomes_the_whole_number_that_the_schema_asks_for():
     n = validate(n=5.0)["n"]
     assert (n, type(n)) == (5, int)
     assert type(validate(rate=5.0)["rate"]) is float
+
+
+@pytest.mark.parametrize(
+    ("schema", "given", "written"),
+    [
+        ({}, [1.0, -0.0, 2.5, 1e300], "[1, 0, 2.5, 1e+300]"),
+        ({"type": ["string", "number"]}, 1.0, "1"),
+        ({"type": "array", "items": {"type": ["string", "number", "boolean"]}}, [1.0, True, "1.0"], '[1, true, "1.0"]'),
+        ({"type": "object", "additionalProperties": True}, {"a": {"b": [1.0]}}, '{"a": {"b": [1]}}'),
+        ({"type": ["number", "null"]}, 1.0, "1.0"),
+    ],
+)
+def test_a_number_that_may_be_written_out_has_the_form_that_its_fingerprint_has(schema, given, written):
+    found = validate_params({"properties": {"x": schema}}, {"x": given}, where="r")
+    assert json.dumps(found["x"]) == written
 
 
 def test_model_aliases_are_found_at_any_depth():
