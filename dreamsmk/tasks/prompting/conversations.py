@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 ROLES = ("system", "user", "assistant")
+# What a message may say beside its content, and would be lost.
+UNREAD = ("tool_calls", "function_call")
 # What a template of a turn may use beside the columns: all replies so far, and the last one.
 REPLIES = "replies"
 REPLY = "reply"
@@ -154,6 +156,12 @@ def _messages(cell: Any, where: str) -> tuple[Message, ...]:
         if not is_message or not isinstance(message.get("content"), str):
             raise TableError(
                 f"a message is no {{role, content}} with a role of {', '.join(ROLES)}", where=where, hint=hint
+            )
+        if unread := next((name for name in UNREAD if message.get(name)), None):
+            raise TableError(
+                f"a message has {unread!r}, and tools are not told here",
+                where=where,
+                hint="leave such rows out, or write the calls into the content as the model's chat template does",
             )
         messages.append(Message(message["role"], message["content"]))
     return tuple(messages)

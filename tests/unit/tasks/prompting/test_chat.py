@@ -107,6 +107,7 @@ def test_a_turn_that_is_refused_fails_its_row(desk: Desk) -> None:
         ({"messages": "c"}, "no column 'c'"),
         ({"messages": "n"}, "no conversation"),
         ({"messages": "bad"}, "no .role, content."),
+        ({"messages": "tool"}, "has 'tool_calls'"),
         ({"messages": "done"}, "does not end with the user"),
         ({"messages": "sys", "system_prompt": "S"}, "system messages of their own"),
     ],
@@ -116,6 +117,7 @@ def test_what_is_wrong_is_found_before_a_call_is_made(desk: Desk, params: dict[s
         "a": ["x"],
         "n": [None],
         "bad": [[{"role": "judge", "content": "c"}]],
+        "tool": [[{"role": "user", "content": "c", "tool_calls": [{"name": "f"}]}]],
         "done": [[{"role": "assistant", "content": "c"}]],
         "sys": [[{"role": "system", "content": "c"}, {"role": "user", "content": "c"}]],
     }
