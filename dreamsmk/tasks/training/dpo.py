@@ -20,7 +20,7 @@ from dreamsmk.tasks.training.reference import in_words, policy, second_model, wi
 from dreamsmk.tasks.training.rows.examples import dataset_of
 from dreamsmk.tasks.training.rows.preferences import PairParameters, encode_pair_table, encoder_of, most_tokens
 from dreamsmk.tasks.training.rows.prompts import with_instruction
-from dreamsmk.tasks.training.stand_in import PAIR, put_rows, stand_ins, without_bars
+from dreamsmk.tasks.training.stand_in import PAIR, asked_later, put_rows, stand_ins, without_bars
 
 if TYPE_CHECKING:
     import datasets
@@ -138,7 +138,7 @@ def dpo_trainer(course: Course, tokenizer: Any, train: datasets.Dataset, validat
 
     params, base = course.params, course.base
     assert isinstance(params, DpoParameters)
-    trainer = DPOTrainer(
+    trainer = asked_later(DPOTrainer)(
         policy(base, params),
         ref_model=second_model(base, params, is_precomputed=params.precompute_ref_log_probs),
         args=DPOConfig(

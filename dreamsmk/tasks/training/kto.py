@@ -32,7 +32,7 @@ from dreamsmk.tasks.training.rows.preferences import (
     read_pairs,
 )
 from dreamsmk.tasks.training.rows.prompts import read_prompts, with_instruction
-from dreamsmk.tasks.training.stand_in import COMPLETION, put_rows, stand_ins, without_bars
+from dreamsmk.tasks.training.stand_in import COMPLETION, asked_later, put_rows, stand_ins, without_bars
 
 if TYPE_CHECKING:
     import datasets
@@ -227,7 +227,7 @@ def kto_trainer(course: Course, tokenizer: Any, train: datasets.Dataset, validat
 
     params, base = course.params, course.base
     assert isinstance(params, KtoParameters)
-    trainer = KTOTrainer(
+    trainer = asked_later(KTOTrainer)(
         policy(base, params),
         ref_model=second_model(base, params, is_precomputed=params.precompute_ref_log_probs),
         args=KTOConfig(

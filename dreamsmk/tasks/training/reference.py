@@ -69,6 +69,9 @@ def with_reference(trainer: Any, rows: datasets.Dataset, names: tuple[str, ...])
     size = trainer.args.per_device_train_batch_size
     batches = trainer.accelerator.prepare(DataLoader(rows, batch_size=size, collate_fn=trainer.data_collator))
     model = trainer.ref_model or trainer.model
+    if trainer.is_fsdp_enabled and trainer.ref_model is None:
+        # it is shared out, and put where it is computed, when the training begins
+        model.to(trainer.accelerator.device)
     was_training = model.training
     model.eval()
     found: dict[str, list[torch.Tensor]] = {name: [] for name in names}

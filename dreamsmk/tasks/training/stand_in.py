@@ -37,6 +37,21 @@ def put_rows(trainer: Any, train: datasets.Dataset, validation: datasets.Dataset
     trainer.train_dataset, trainer.eval_dataset = train, validation
 
 
+# Any: the classes of TRL.
+def asked_later(trainer_class: type[Any]) -> type[Any]:
+    """Returns a class of trainers that do not ask the reference about the rows that they are made with.
+
+    The stand-in's answers are good for nothing, and several processes would share them through a temporary file that
+    each has for itself.
+    """
+
+    class AskedLater(trainer_class):  # type: ignore[misc]
+        def _precompute_ref_logps(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+            return dataset
+
+    return AskedLater
+
+
 @contextmanager
 def without_bars() -> Iterator[None]:
     """Silences the progress bars that TRL and datasets draw when a trainer is made."""

@@ -19,7 +19,7 @@ from dreamsmk.tasks.training.frame.arguments import shared_arguments
 from dreamsmk.tasks.training.frame.base_model import BaseModel
 from dreamsmk.tasks.training.frame.breakdowns import breakdowns_told
 from dreamsmk.tasks.training.frame.checkpoints import Layout, newest_whole_checkpoint
-from dreamsmk.tasks.training.frame.devices import gathered_weights, process_count
+from dreamsmk.tasks.training.frame.devices import gathered_weights, process_count, share_out_again
 from dreamsmk.tasks.training.frame.history import history_table
 from dreamsmk.tasks.training.frame.longer import Shelf, shelf_of
 from dreamsmk.tasks.training.frame.model_folder import write_model_folder
@@ -192,6 +192,7 @@ class Course:
             trainer.state.best_model_checkpoint = str(self.checkpoints / f"checkpoint-{best}")
             # the one way that knows adapters, shards and FSDP alike; transformers calls it itself only where it saves
             # and validates by a strategy of its own
+            share_out_again(trainer)
             trainer._load_best_model()
 
     # Any: as above.

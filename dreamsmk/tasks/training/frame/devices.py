@@ -61,3 +61,18 @@ def gathered_weights(trainer: Any) -> dict[str, Any] | None:
         return None
     weights: dict[str, Any] = trainer.accelerator.get_state_dict(trainer.model)
     return weights
+
+
+# Any: as above.
+def share_out_again(trainer: Any) -> None:
+    """Has every device give back what it gathered of a model that is shared out.
+
+    What stands outside the layers stays whole in all devices after a step or a validation, and cannot be loaded into.
+    """
+    if not trainer.is_fsdp_enabled:
+        return
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in trainer.model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()

@@ -312,6 +312,16 @@ def test_log_probabilities_computed_beforehand_are_those_of_the_reference(tmp_pa
         assert losses[0]["rewards/margins"][-1] == pytest.approx(losses[1]["rewards/margins"][-1], abs=1e-3)
 
 
+@pytest.mark.parametrize("rule", ["dpo", "kto"])
+def test_two_processes_compute_log_probabilities_beforehand_as_one_does(tmp_path, tiny_model, rule):
+    one, two = (job_of(tmp_path / name, tiny_model, rule) for name in ("one", "two"))
+    given = {"max_steps": 3, "batch_size": 4, "lora": None, "learning_rate": 1e-3, "precompute_ref_log_probs": True}
+    given |= {} if rule == "dpo" else {"loss_type": "apo_zero_unpaired"}
+    one.run(make_pairs(12), make_pairs(4), **given)
+    two.run(make_pairs(12), make_pairs(4), **given, processes=2)
+    assert history(two)["loss"].to_list() == pytest.approx(history(one)["loss"].to_list(), abs=1e-4)
+
+
 def test_two_processes_learn_against_the_same_adapter_as_one(tmp_path, tiny_model):
     adapter = make_tiny_adapter(tmp_path / "adapter", tiny_model)
     one, two = (job_of(tmp_path / name, tiny_model, "dpo", adapter=str(adapter)) for name in ("one", "two"))

@@ -44,13 +44,16 @@ def stop_at(step):
 
 @KINDS
 def test_shared_out_weights_learn_what_whole_ones_learn(tmp_path, tiny_model, lora, on_cpus):
-    given = {"max_steps": 6, "batch_size": 4, "lora": lora, "keep": "best"}
+    # nothing of the validation is learnt, so that the weights of an earlier step are gone back to
+    given = {"epochs": 6, "batch_size": 4, "lora": lora, "keep": "best", "learning_rate": 2e-2}
     whole, shared = Job(tmp_path / "whole", tiny_model), Job(tmp_path / "shared", tiny_model)
     on_cpus(1)
-    whole.run(make_rows(8), make_rows(4), **given)
+    validation = pl.DataFrame({"question": ["?!"] * 4, "answer": ["0 #5 9%4 @7"] * 4})
+    whole.run(make_rows(8), validation, **given)
     on_cpus(2)
-    facts = shared.run(make_rows(8), make_rows(4), **given, sharding="fsdp")
+    facts = shared.run(make_rows(8), validation, **given, sharding="fsdp")
     assert facts["processes"] == 2
+    assert facts["kept_step"] < 12
     assert losses(shared) == pytest.approx(losses(whole), abs=1e-4)
     assert set(shared.files()) == set(whole.files())
     found = weights(shared)
