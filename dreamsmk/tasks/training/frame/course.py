@@ -79,6 +79,7 @@ class Course:
         learnt_from = {"others": self.others, "functions": self.functions}
         self._shelf = shelf_of(self.context, self.params, self.trainer, self.obstacle, **learnt_from)
         layout = Layout.of(self.context.params, process_count())
+        self._say_if_uneven(layout)
         self.checkpoint = newest_whole_checkpoint(self.checkpoints, layout)
         if self.checkpoint is None and (said := self._shelf.take(self.checkpoints, self._steps, layout)):
             self.context.progress.note(said)
@@ -182,6 +183,13 @@ class Course:
                 f"`{name}` compares validations, and there are no rows to validate on",
                 where=name,
                 hint="give the rule validation=…",
+            )
+
+    def _say_if_uneven(self, layout: Layout) -> None:
+        if process_count() > 1 and self.validation_rows % layout.rows:
+            self.context.progress.note(
+                f"{self.validation_rows} rows to validate on are no multiple of {layout.rows}: in several processes "
+                "some count twice, and eval_loss is not exact"
             )
 
     # Any: as above.

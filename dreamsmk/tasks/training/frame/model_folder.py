@@ -57,6 +57,10 @@ def write_model_folder(  # all but the first three are by keyword
             # the base knows nothing of the head, and so not how many logits there are and what they mean
             model.config.to_json_file(str(folder / HEAD_FILE))
     else:
+        if weights is not None:
+            # gathered one by one, weights that are the same in two places are no longer seen to be
+            twice = getattr(model, "all_tied_weights_keys", {})
+            gathered = {"state_dict": {name: tensor for name, tensor in weights.items() if name not in twice}}
         model.save_pretrained(str(folder), **gathered)
     tokenizer.save_pretrained(str(folder))
     write_table(history, folder / FILE_NAME)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError, TrainingError
+from dreamsmk.tasks.training.frame.devices import process_count
 from dreamsmk.tasks.training.rows.examples import IGNORED, Encoder, rows_in_words
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ def check_sequences(params: FineTuneParameters, way: Way) -> None:
     """Refuses what there is for language models alone.
 
     Raises:
-        SettingsError: Rows are no questions and answers, or are to be packed.
+        SettingsError: Rows are no questions and answers, or are to be packed, or weights are to be shared out.
     """
+    if params.sharding == "fsdp" and process_count() > 1:
+        raise SettingsError(
+            "the encoder and the decoder of a sequence-to-sequence model have weights in common, which FSDP2 cannot "
+            "share out",
+            where="sharding",
+            hint="leave it out",
+        )
     if way != "pairs":
         raise SettingsError(
             "a sequence-to-sequence model learns to answer one text with another",

@@ -57,6 +57,11 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(job):
         job.run(make_rows(8), **STEPS, processes=3)
 
 
+def test_rows_to_validate_on_that_fill_no_batch_are_told(job):
+    job.run(make_rows(4), make_rows(3), max_steps=1, batch_size=4, processes=2)
+    assert job.progress.notes[1].startswith("3 rows to validate on are no multiple of 4")
+
+
 def test_weights_are_not_shared_out_among_cpus(job):
     with pytest.raises(SettingsError, match="fsdp` needs GPUs"):
         job.run(make_rows(8), **STEPS, processes=2, sharding="fsdp")

@@ -169,6 +169,12 @@ def test_what_there_is_for_language_models_alone_is_refused(tmp_path, tiny_t5, g
         job.run(make_rows(2), max_steps=1)
 
 
+def test_weights_that_encoder_and_decoder_have_in_common_are_not_shared_out(t5_job, monkeypatch):
+    monkeypatch.setattr("dreamsmk.tasks.training.frame.launch.gpu_count", lambda: 2)
+    with pytest.raises(SettingsError, match="FSDP2 cannot share out"):
+        t5_job.run(make_rows(4), batch_size=4, sharding="fsdp")
+
+
 def test_a_model_that_is_neither_kind_is_refused(tmp_path, tiny_t5):
     folder = tmp_path / "encoder"
     shutil.copytree(tiny_t5, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,6 +59,25 @@ def test_shared_out_weights_learn_what_whole_ones_learn(tmp_path, tiny_model, lo
     assert set(shared.files()) == set(whole.files())
     found = weights(shared)
     assert all((found[name] - tensor).abs().max() < 1e-4 for name, tensor in weights(whole).items())
+
+
+def test_weights_that_are_the_same_in_two_places_are_left_once(tmp_path, tiny_model, on_cpus):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tied = tmp_path / "tied"
+    shutil.copytree(tiny_model, tied)
+    config = AutoConfig.from_pretrained(tied)
+    config.tie_word_embeddings = True
+    AutoModelForCausalLM.from_config(config).save_pretrained(tied)
+    whole, shared = Job(tmp_path / "whole", tied), Job(tmp_path / "shared", tied)
+    on_cpus(1)
+    whole.run(make_rows(8), max_steps=2, batch_size=4, lora=None)
+    on_cpus(2)
+    shared.run(make_rows(8), max_steps=2, batch_size=4, lora=None, sharding="fsdp")
+    expected, found = weights(whole), weights(shared)
+    assert found.keys() == expected.keys()
+    assert "lm_head.weight" not in found
+    assert all((found[name] - tensor).abs().max() < 1e-4 for name, tensor in expected.items())
 
 
 @pytest.mark.parametrize(
