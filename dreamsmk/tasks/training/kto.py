@@ -166,7 +166,8 @@ def encode_table(path: Path, encoder: Encoder, params: KtoParameters, max_length
     frame = frame.with_columns(rank=ranks(params.seed, frame.height)).sort("rank").drop("rank")
     if not params.compares:
         return frame
-    size = params.device_batch_size(process_count())
+    # those on all devices together, however many there are: what is compared with what is no matter of how it is run
+    size = params.device_batch_size()
     return frame.with_columns(KL_completion_ids=frame["completion_ids"].gather(list(compared(frame.height, size))))
 
 
@@ -175,7 +176,7 @@ def compared(count: int, size: int) -> Iterator[int]:
 
     Args:
         count: Rows.
-        size: Rows of a batch on one device.
+        size: Rows of a batch.
     """
     for row in range(count):
         begin = row - row % size

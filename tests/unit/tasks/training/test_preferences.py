@@ -322,13 +322,16 @@ def test_two_processes_compute_log_probabilities_beforehand_as_one_does(tmp_path
     assert history(two)["loss"].to_list() == pytest.approx(history(one)["loss"].to_list(), abs=1e-4)
 
 
-def test_two_processes_learn_against_the_same_adapter_as_one(tmp_path, tiny_model):
+@pytest.mark.parametrize("rule", RULES)
+def test_two_processes_learn_against_the_same_adapter_as_one(tmp_path, tiny_model, rule):
     adapter = make_tiny_adapter(tmp_path / "adapter", tiny_model)
-    one, two = (job_of(tmp_path / name, tiny_model, "dpo", adapter=str(adapter)) for name in ("one", "two"))
+    one, two = (job_of(tmp_path / name, tiny_model, rule, adapter=str(adapter)) for name in ("one", "two"))
     given = {"max_steps": 3, "batch_size": 4, "learning_rate": 1e-3}
     one.run(make_pairs(12), **given)
     two.run(make_pairs(12), **given, processes=2)
-    assert history(two)["loss"].to_list() == pytest.approx(history(one)["loss"].to_list(), abs=1e-4)
+    # orpo takes the mean over tokens in each process, and then that over processes
+    close = {"rel": 1e-2} if rule == "orpo" else {"abs": 1e-4}
+    assert history(two)["loss"].to_list() == pytest.approx(history(one)["loss"].to_list(), **close)
     assert set(one.files()) == set(two.files())
 
 
