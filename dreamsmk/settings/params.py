@@ -87,13 +87,16 @@ def _fill(node: Schema, value: Any, root: Schema) -> Any:
             out[part] = _fill(found.get(part, {}), out[part], root)
         return out
     # To JSON, and so to the fingerprint, 100.0 is 100: to the task it must be too, which may write it out.
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
-    return int(value) if is_whole and not _is_of_numbers_alone(flat) else value
+    if isinstance(value, float) and value.is_integer() and _may_be_whole(flat, value):
+        return int(value)
+    return value
 
 
-def _is_of_numbers_alone(flat: Schema) -> bool:
-    """Says whether a value is computed with whatever kind of number it is."""
-    return "number" in types_of(flat) and {"number", "null"}.issuperset(types_of(flat))
+def _may_be_whole(flat: Schema, value: float) -> bool:
+    """Says whether a whole float is handed over as an integer: not where numbers are only computed with."""
+    names = types_of(flat)
+    is_for_numbers = "number" in names and {"number", "null"}.issuperset(names)
+    return "integer" in names or (abs(value) < _EXACT and not is_for_numbers)
 
 
 def _default(node: Any, root: Schema) -> list[Any]:

@@ -109,7 +109,7 @@ def encode_rows(
             return _encode_texts(texts[0], tokenizer, limit, truncate=params["truncate"], where=where)
         if base.spec.chat_template is not None:
             tokenizer.chat_template = chat_template_text(base.spec.chat_template)
-        encoder = Encoder(tokenizer, base.is_chat, params["system_prompt"], base.template_values)
+        encoder = Encoder.of(base, tokenizer, params["system_prompt"])
         if not texts[0]:
             return []
         found = encode_pairs(

@@ -97,7 +97,7 @@ def distill(context: Context) -> None:
     with quiet_libraries():
         configs, tokenizer = [model.load_config("causal") for model in (base, teacher)], base.load_tokenizer()
         check_vocabulary(base, teacher, configs, (tokenizer, teacher.load_tokenizer()))
-        encoder = Encoder(tokenizer, base.is_chat, params.system_prompt, base.template_values)
+        encoder = Encoder.of(base, tokenizer, params.system_prompt)
         contexts = [getattr(config, "max_position_embeddings", None) or params.max_length for config in configs]
         limit = min(params.max_length, *contexts)
         train = encode_table(context.input("train"), encoder, params, limit)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamsmk.errors import SettingsError
-from dreamsmk.tasks.prompting.instruction import read_instruction
+from dreamsmk.tasks.prompting.instruction import read_instruction, read_words
 from dreamsmk.tasks.prompting.layout import process_prompt
 from dreamsmk.tasks.training.fine_tune_parameters import FineTuneParameters, Way, way_of
 from dreamsmk.tasks.training.frame.base_model import BaseModel, base_model
@@ -183,12 +183,5 @@ def _with_files(params: FineTuneParameters, context: Context, way: Way) -> FineT
     if files := context.inputs.get("chat_template"):
         if params.chat_template is not None:
             raise SettingsError("the chat template is given both as a parameter and as a file", where="chat_template")
-        params = replace(params, chat_template=_read_template(files[0]))
+        params = replace(params, chat_template=read_words(files[0], "chat template"))
     return params
-
-
-def _read_template(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as exc:
-        raise SettingsError("the chat template is not UTF-8 text", where=str(path), hint="save it as UTF-8") from exc

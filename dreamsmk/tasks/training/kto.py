@@ -26,7 +26,6 @@ from dreamsmk.tasks.training.rows.examples import Encoder, dataset_of, rows_in_w
 from dreamsmk.tasks.training.rows.preferences import (
     PreferenceParameters,
     encode_completions,
-    encoder_of,
     most_tokens,
     read_completions,
     read_pairs,
@@ -126,7 +125,7 @@ def kto(context: Context) -> None:
     base = base_model(params.model, context.model(params.model).spec, params)
     with quiet_libraries():
         config, tokenizer = base.load_config("causal"), base.load_tokenizer()
-        encoder, limit = encoder_of(base, tokenizer, params), most_tokens(config, params)
+        encoder, limit = Encoder.of(base, tokenizer, params.system_prompt), most_tokens(config, params)
         train = encode_table(context.input("train"), encoder, params, limit)
         check_labels(train["label"], context.input("train"))
         paths = context.inputs.get("validation") or []

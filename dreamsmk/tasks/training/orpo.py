@@ -17,8 +17,8 @@ from dreamsmk.tasks.training.frame.course import Course, starting
 from dreamsmk.tasks.training.frame.launch import on_all_devices
 from dreamsmk.tasks.training.frame.quiet import quiet_libraries
 from dreamsmk.tasks.training.reference import policy
-from dreamsmk.tasks.training.rows.examples import IGNORED, dataset_of
-from dreamsmk.tasks.training.rows.preferences import PairParameters, encode_pair_table, encoder_of, most_tokens
+from dreamsmk.tasks.training.rows.examples import IGNORED, Encoder, dataset_of
+from dreamsmk.tasks.training.rows.preferences import PairParameters, encode_pair_table, most_tokens
 from dreamsmk.tasks.training.rows.prompts import with_instruction
 from dreamsmk.tasks.training.stand_in import PAIR, put_rows, stand_ins, without_bars
 
@@ -71,7 +71,7 @@ def orpo(context: Context) -> None:
     base = base_model(params.model, context.model(params.model).spec, params)
     with quiet_libraries():
         config, tokenizer = base.load_config("causal"), base.load_tokenizer()
-        encoder, limit = encoder_of(base, tokenizer, params), most_tokens(config, params)
+        encoder, limit = Encoder.of(base, tokenizer, params.system_prompt), most_tokens(config, params)
         train = dataset_of(encode_pair_table(context.input("train"), encoder, params, limit))
         paths = context.inputs.get("validation") or []
         validation = dataset_of(encode_pair_table(paths[0], encoder, params, limit)) if paths else None

@@ -29,9 +29,8 @@ def policy(base: BaseModel, params: PreferenceParameters) -> Any:
 
 def second_model(base: BaseModel, params: PreferenceParameters, *, is_precomputed: bool) -> Any:
     """Returns the reference where it is a model of its own, frozen; None where it is in the model that is trained."""
-    is_sharded = params.sharding == "fsdp" and process_count() > 1
     # before it is shared out among devices, the policy cannot be asked
-    if params.lora is not None or (is_precomputed and not is_sharded):
+    if params.lora is not None or (is_precomputed and not params.is_shared_out(process_count())):
         return None
     model = base.load_weights(params)
     return model.requires_grad_(requires_grad=False).eval()

@@ -106,7 +106,7 @@ def reward_model(context: Context) -> None:
     with quiet_libraries():
         config, tokenizer = base.load_config("classifier"), base.load_tokenizer()
         _check_head(config, base)
-        encoder = RewardEncoder(tokenizer, base.is_chat, params.system_prompt, base.template_values)
+        encoder = RewardEncoder.of(base, tokenizer, params.system_prompt)
         limit = min(params.max_length, encoder.context(config) or params.max_length)
         train = encode_table(context.input("train"), encoder, params, limit)
         paths = context.inputs.get("validation") or []

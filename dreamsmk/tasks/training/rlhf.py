@@ -108,7 +108,7 @@ def rlhf(context: Context) -> None:
     tables = _tables(context, params)
     with quiet_libraries():
         config, tokenizer = base.load_config("causal"), base.load_tokenizer()
-        encoder = Encoder(tokenizer, base.is_chat, params.system_prompt, base.template_values)
+        encoder = Encoder.of(base, tokenizer, params.system_prompt)
         for table in tables:
             check_prompts(table, encoder, config, params)
         rewards = _rewards(context, params, tables)

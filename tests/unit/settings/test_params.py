@@ -269,6 +269,7 @@ def test_python_values_become_plain_json(value, plain):
 def test_a_whole_float_becomes_the_whole_number_that_the_schema_asks_for():
     n = validate(n=5.0)["n"]
     assert (n, type(n)) == (5, int)
+    assert type(validate(n=1e16)["n"]) is int
     assert type(validate(rate=5.0)["rate"]) is float
 
 

@@ -55,7 +55,7 @@ def shared_arguments(params: TrainingParameters, checkpoints: Path) -> dict[str,
 
 # Any: arguments of every type.
 def _sharding(params: TrainingParameters) -> dict[str, Any]:
-    if params.sharding == "ddp" or process_count() == 1:
+    if not params.is_shared_out(process_count()):
         return {}
     layers = {"auto_wrap_policy": "TRANSFORMER_BASED_WRAP", "state_dict_type": "FULL_STATE_DICT"}
     return {"fsdp": True, "fsdp_config": {"fsdp_version": 2, "reshard_after_forward": True, **layers}}

@@ -105,6 +105,10 @@ class TrainingParameters:
         """Whether the weights that are trained stay in 32 bits while 16 are computed in."""
         return self.precision != "fp32" and self.lora is None
 
+    def is_shared_out(self, devices: int) -> bool:
+        """Whether the weights are shared out among so many devices (FSDP2)."""
+        return self.sharding == "fsdp" and devices > 1
+
     def device_batch_size(self, devices: int = 1) -> int:
         """Returns the rows that go through the model of each device at once.
 

@@ -108,7 +108,7 @@ def model_reward(
     tokenizer = base.load_tokenizer()
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    encoder = RewardEncoder(tokenizer, base.is_chat, system_prompt if base.is_chat else None, base.template_values)
+    encoder = RewardEncoder.of(base, tokenizer, system_prompt if base.is_chat else None)
     model = _load(base, tokenizer.pad_token_id)
     reader = RewardModel(model, encoder, encoder.context(config), spec.batch_size, progress.note)
     for table in tables:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dreamsmk.errors import SettingsError, TableError, TrainingError
 from dreamsmk.providers.local.prompts import FIXED_DAY
@@ -19,6 +19,8 @@ from dreamsmk.tasks.prompting.generations import read_texts
 if TYPE_CHECKING:
     import datasets
     import polars
+
+    from dreamsmk.tasks.training.frame.base_model import BaseModel
 
 IGNORED = -100
 """The label of a token that is not trained on."""
@@ -41,6 +43,11 @@ class Encoder:
     is_chat: bool = True
     system_prompt: str | None = None
     template_values: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON
+
+    @classmethod
+    def of(cls, base: BaseModel, tokenizer: Any, system_prompt: str | None) -> Self:
+        """Returns that of a model, which lays prompts out as the model is asked."""
+        return cls(tokenizer, base.is_chat, system_prompt, base.template_values)
 
     def __post_init__(self) -> None:
         if self.is_chat and not self.tokenizer.chat_template:

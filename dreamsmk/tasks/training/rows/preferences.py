@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dreamsmk.errors import TableError, TrainingError
 from dreamsmk.tasks.prompting.generations import read_texts
-from dreamsmk.tasks.training.frame.base_model import BaseModel
 from dreamsmk.tasks.training.rows.examples import Encoder, rows_in_words
 from dreamsmk.tasks.training.rows.prompts import PromptParameters, read_prompts
 
@@ -42,12 +41,6 @@ class PairParameters(PreferenceParameters):
 
     chosen: str
     rejected: str
-
-
-# Any: transformers publishes no types.
-def encoder_of(base: BaseModel, tokenizer: Any, params: PreferenceParameters) -> Encoder:
-    """Returns what turns the rows into token ids."""
-    return Encoder(tokenizer, base.is_chat, params.system_prompt, base.template_values)
 
 
 # Any: transformers publishes no types.

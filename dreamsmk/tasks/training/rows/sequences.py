@@ -29,7 +29,7 @@ def check_sequences(params: FineTuneParameters, way: Way) -> None:
     Raises:
         SettingsError: Rows are no questions and answers, or are to be packed, or weights are to be shared out.
     """
-    if params.sharding == "fsdp" and process_count() > 1:
+    if params.is_shared_out(process_count()):
         raise SettingsError(
             "the encoder and the decoder of a sequence-to-sequence model have weights in common, which FSDP2 cannot "
             "share out",
